@@ -1,0 +1,50 @@
+# Needs make, git and Python >= 3.11; the rest is fetched into .venv/ (and .uv/, if uv is missing).
+.DEFAULT_GOAL := help
+.PHONY: help demo up test test-slow test-all check format requirements clean
+
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest -p tests.noskip
+READY := .venv/.ready
+COMPILE := sh tools/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
+	--python-version 3.11
+
+help: ## list these targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "make %-14s%s\n", $$1, $$2 }'
+
+demo: $(READY) ## play a minute of payments with failing processors, then reconcile (ARGS=…)
+	$(BIN)/voltpay demo $(ARGS)
+
+up: $(READY) ## run Voltpay with its own engines, until Ctrl-C (ARGS=…)
+	$(BIN)/voltpay up $(ARGS)
+
+test: $(READY) ## run the short set of tests (ARGS=…)
+	$(PYTEST) -m "not slow" $(ARGS)
+
+test-slow: $(READY) ## run the tests that the short set leaves out
+	$(PYTEST) -m slow $(ARGS)
+
+test-all: $(READY) ## run all tests
+	$(PYTEST) $(ARGS)
+
+check: $(READY) ## format, lint, types, imports, house rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(PYTEST) tests/house
+
+format: $(READY) ## put the code into its form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+requirements: ## pin the dependencies anew, with hashes, for every platform
+	$(COMPILE) --upgrade pyproject.toml -o requirements.txt
+	$(COMPILE) --upgrade pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
+	$(COMPILE) --upgrade requirements-build.in -o requirements-build.txt
+
+clean: ## remove what was fetched and what tools left behind
+	rm -rf .venv .uv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+$(READY): requirements-dev.txt requirements-build.txt pyproject.toml
+	@sh tools/install
+	@touch $(READY)

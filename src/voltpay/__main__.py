@@ -1,0 +1,5 @@
+"""`python -m voltpay` is `voltpay`."""
+
+from voltpay.cli import main
+
+main()

@@ -1,0 +1,39 @@
+"""The roles: which stages, handlers and periodic work one process runs."""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True)
+class Role:
+    """A row: `stages` it runs, services whose `handlers` it serves and `periodics` it repeats.
+
+    `port` is the fixed default of `voltpay run`; role api listens on the one of the settings.
+    """
+
+    name: str
+    stages: tuple[str, ...] = ()
+    handlers: tuple[str, ...] = ()
+    periodics: tuple[str, ...] = ()
+    port: int = 0
+
+
+ROLES: Final = (
+    Role(
+        "api",
+        handlers=("ingest", "inquiry", "routing", "dead", "sandbox"),
+        periodics=("ingest",),
+    ),
+    Role("ingest", handlers=("ingest",), periodics=("ingest",), port=8080),
+    Role("routing", stages=("route",), handlers=("routing",), periodics=("routing",), port=8081),
+    Role("ledger", stages=("post",), periodics=("ledger", "log"), port=8082),
+    Role("projection", stages=("project", "shelve"), periodics=("inquiry", "dead"), port=8083),
+    Role("inquiry", handlers=("inquiry", "dead"), port=8084),
+)
+UP: Final = ("api", "routing", "ledger", "projection")
+"""What `voltpay up` runs, in the order in which it drains."""
+
+
+def role_named(name: str) -> Role | None:
+    """The row of a role; None for any other name."""
+    return next((role for role in ROLES if role.name == name), None)

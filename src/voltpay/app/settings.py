@@ -1,0 +1,193 @@
+"""All settings: a TOML file, then the environment, then flags. Read once, frozen, passed down."""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from voltpay.app.topology import TopicNames
+from voltpay.core.errors import Misconfigured
+from voltpay.core.money import CURRENCIES
+from voltpay.processors.settings import ProcessorSettings
+from voltpay.services.ingest.settings import IngestSettings
+from voltpay.services.inquiry.settings import InquirySettings
+from voltpay.services.ledger.settings import LedgerSettings
+from voltpay.services.routing.settings import RoutingSettings
+
+FILE: Final = Path("voltpay.toml")
+PREFIX: Final = "VOLTPAY_"
+TEST_PREFIX: Final = "VOLTPAY_TEST_"
+_MIB: Final = 1024 * 1024
+
+
+class Settings(BaseSettings):
+    """The settings of an installation. Embedded engines fill in the URLs that are left out."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid"
+    )
+
+    log_url: str = Field("", description="Log, claims: redis://…, unix://…; empty: embedded")
+    cache_url: str = Field("", description="Cache: redis://…, unix://…; empty: embedded")
+    database_url: SecretStr = Field(
+        SecretStr(""), description="Books, attempts, read model: postgresql://…; empty: embedded"
+    )
+    replica_url: SecretStr = Field(
+        SecretStr(""), description="Where inquiries read: postgresql://…; empty: the primary"
+    )
+    secret: SecretStr = Field(
+        SecretStr(""), description="Seals personal data, 32 characters or more; embedded: made once"
+    )
+    host: str = Field("127.0.0.1", description="Where role api listens")
+    port: int = Field(9999, ge=1, le=65_535, description="Where role api listens")
+    currency: str = Field("EUR", description="ISO 4217 code where a payment names none")
+    sandbox: bool = Field(
+        False, description="Whether this installation may be emptied by POST /purge-payments"
+    )
+    partitions: int = Field(4, ge=1, le=1_000, description="Partitions of the ordered topics")
+    log_memory_mib: int = Field(
+        1_024, ge=16, le=1_048_576, description="maxmemory of the embedded log"
+    )
+    cache_memory_mib: int = Field(
+        128, ge=8, le=1_048_576, description="maxmemory of the embedded cache"
+    )
+    repeat_window_s: int = Field(
+        86_400, ge=1, description="How long after settling a repeat gets the first answer"
+    )
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
+    topics: TopicNames = TopicNames()
+    ingest: IngestSettings = IngestSettings()
+    routing: RoutingSettings = RoutingSettings()
+    ledger: LedgerSettings = LedgerSettings()
+    inquiry: InquirySettings = InquirySettings()
+    processors: tuple[ProcessorSettings, ...] = ()
+
+    @field_validator("currency")
+    @classmethod
+    def _is_currency(cls, code: str) -> str:
+        if code not in CURRENCIES:
+            raise ValueError("no ISO 4217 code")
+        return code
+
+    @field_validator("secret")
+    @classmethod
+    def _is_long(cls, secret: SecretStr) -> SecretStr:
+        if 0 < len(secret.get_secret_value()) < 32:
+            raise ValueError("shorter than 32 characters")
+        return secret
+
+    @field_validator("processors")
+    @classmethod
+    def _are_distinct(
+        cls, processors: tuple[ProcessorSettings, ...]
+    ) -> tuple[ProcessorSettings, ...]:
+        if len({processor.name for processor in processors}) < len(processors):
+            raise ValueError("two processors have the same name")
+        return processors
+
+    @property
+    def log_memory_bytes(self) -> int:
+        """maxmemory of the embedded log, bytes."""
+        return self.log_memory_mib * _MIB
+
+    @property
+    def cache_memory_bytes(self) -> int:
+        """maxmemory of the embedded cache, bytes."""
+        return self.cache_memory_mib * _MIB
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether Voltpay starts its own engines."""
+        return not (self.log_url or self.cache_url or self.database_url.get_secret_value())
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment goes before the file, which is passed in as initial values."""
+        assert isinstance(init_settings, InitSettingsSource)
+        return env_settings, init_settings
+
+
+def read_settings(file: Path | None = None, flags: Mapping[str, object] | None = None) -> Settings:
+    """The settings of this process. Raises Misconfigured, naming what is wrong and the mend.
+
+    `file`: the TOML file, which must exist; None: `voltpay.toml` in the working folder, if there
+    is one. `flags` go before everything.
+    """
+    _refuse_unknown_variables(os.environ)
+    values = _file_values(file)
+    try:
+        settings = Settings(**values)
+    except ValidationError as error:
+        raise _misconfigured(error) from error
+    given = {name: value for name, value in (flags or {}).items() if value is not None}
+    try:
+        return Settings.model_validate({**settings.model_dump(), **given}) if given else settings
+    except ValidationError as error:
+        raise _misconfigured(error) from error
+
+
+def sandbox_processors(ports: Iterable[int], currency: str) -> tuple[ProcessorSettings, ...]:
+    """The two processors that `voltpay up` starts where no real ones are configured."""
+    fees = {"default": Decimal("0.05"), "fallback": Decimal("0.15")}
+    return tuple(
+        ProcessorSettings(name=name, url=f"http://127.0.0.1:{port}", fee=fee, currency=currency)
+        for (name, fee), port in zip(fees.items(), ports, strict=True)
+    )
+
+
+def _file_values(file: Path | None) -> dict[str, Any]:
+    path = file or FILE
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        if file is None:
+            return {}
+        raise Misconfigured(f"there is no file {path}", "give another --config") from error
+    except (OSError, ValueError) as error:
+        raise Misconfigured(f"{path} cannot be read: {error}", "mend it as TOML") from error
+
+
+def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
+    known = set(_variables(Settings, PREFIX))
+    for name in sorted(environment):
+        if name.startswith(PREFIX) and not name.startswith(TEST_PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            mend = f"did you mean {near[0]}?" if near else "see `voltpay config` for those it knows"
+            raise Misconfigured(f"the environment variable {name} names no setting", mend)
+
+
+def _variables(model: type[BaseModel], prefix: str) -> Iterable[str]:
+    for name, field in model.model_fields.items():
+        variable = prefix + name.upper()
+        yield variable
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _variables(field.annotation, variable + "__")
+
+
+def _misconfigured(error: ValidationError) -> Misconfigured:
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] != "extra_forbidden":
+        return Misconfigured(f"the setting {name} is wrong", str(first["msg"]).lower())
+    known = [variable[len(PREFIX) :].lower() for variable in _variables(Settings, PREFIX)]
+    near = difflib.get_close_matches(name.replace(".", "__"), known, n=1)
+    mend = f"did you mean {near[0].replace('__', '.')}?" if near else "remove it"
+    return Misconfigured(f"there is no setting {name}", mend)

@@ -1,0 +1,1 @@
+"""`voltpay demo`: real traffic while processors fail, and the reconciliation afterwards."""

@@ -1,0 +1,170 @@
+"""`voltpay demo`: start a whole Voltpay, play the scenario under load, drain, reconcile."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+
+from voltpay.app.house import House
+from voltpay.app.settings import Settings
+from voltpay.cli.demo.load import Load
+from voltpay.cli.demo.scenario import SHARES
+from voltpay.cli.demo.show import Show
+from voltpay.cli.demo.view import View
+from voltpay.cli.installation import found, opened_house
+from voltpay.cli.reconciling import drained, reconcile
+from voltpay.core.errors import Misconfigured
+from voltpay.processors.sandbox.control import SandboxControl
+from voltpay.services.reconciliation.compare import Verdict
+from voltpay.services.reconciliation.gather import Window
+from voltpay.services.reconciliation.report import lines_of
+
+RATE_PER_S: Final = 360.0
+_START_S: Final = 60.0
+_DRAIN_S: Final = 240.0
+_STOP_S: Final = 25.0
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a demo must have shown besides its verdict."""
+
+    unknown_ever: int
+    breaker_cycles: int
+    is_drained: bool
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(demo)
+
+
+def demo(
+    seconds: Annotated[float, typer.Option(min=6, help="How long the traffic lasts")] = 60,
+    seed: Annotated[int, typer.Option(help="Draws payments, repeats and faults")] = 1,
+    rate: Annotated[float, typer.Option(min=1, max=2_000, help="Payments a second")] = RATE_PER_S,
+    data: Annotated[
+        Path | None, typer.Option(help="Keep the installation here; default: a temporary folder")
+    ] = None,
+) -> None:
+    """Show Voltpay at work: real traffic while processors fail, then the reconciliation.
+
+    Starts an installation of its own. Exit code 1 if anything does not add up.
+    """
+    console = Console()
+    folder = data or Path(tempfile.mkdtemp(prefix="voltpay-demo-"))
+    ports = free_ports(3)
+    try:
+        with started(folder, ports, console), found(folder, None) as settings:
+            verdict, findings = asyncio.run(
+                _play(settings, f"http://127.0.0.1:{ports[0]}", (seconds, seed, rate), console)
+            )
+        _tell(console, verdict, findings)
+        if not (verdict.holds and findings.is_drained):
+            raise SystemExit(1)
+        console.print("\nNext: voltpay up", highlight=False)
+    finally:
+        if data is None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def free_ports(count: int) -> list[int]:
+    """So many TCP ports of loopback that nothing listens on now."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+@contextlib.contextmanager
+def started(folder: Path, ports: list[int], console: Console) -> Iterator[subprocess.Popen[bytes]]:
+    """A `voltpay up` of its own; stopped by SIGTERM afterwards."""
+    folder.mkdir(parents=True, exist_ok=True)
+    output = folder / "up.out"
+    command = [sys.executable, "-m", "voltpay", "up", "--data", str(folder)]
+    command += ["--port", str(ports[0]), "--sandbox-ports", f"{ports[1]},{ports[2]}"]
+    with output.open("wb") as out:
+        process = subprocess.Popen(  # noqa: S603
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+            env={**os.environ, "VOLTPAY_ROUTING__CHARGE_TIMEOUT_MS": "1500"},
+        )
+    try:
+        with console.status("starting PostgreSQL, Valkey and the roles"):
+            _await_up(process, output)
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def _await_up(process: subprocess.Popen[bytes], output: Path) -> None:
+    end = monotonic() + _START_S
+    while b"Voltpay is up" not in output.read_bytes():
+        if process.poll() is not None or monotonic() > end:
+            said = output.read_text(errors="replace").strip().splitlines()
+            raise Misconfigured("voltpay up did not start", said[-1] if said else "it said nothing")
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.05)
+
+
+async def _play(
+    settings: Settings, url: str, plan: tuple[float, int, float], console: Console
+) -> tuple[Verdict, Findings]:
+    seconds, seed, rate = plan
+    load = Load(url, rate_per_s=rate, seed=seed)
+    async with opened_house(settings, "demo") as house, contextlib.AsyncExitStack() as stack:
+        controls = [
+            await stack.enter_async_context(SandboxControl(each.url))
+            for each in settings.processors
+        ]
+        for control in controls:
+            await control.set_faults(SHARES, seed=seed)
+        show = Show(house, settings, load, controls, seconds)
+        with View(console) as view:
+            watching = asyncio.create_task(show.run(view))
+            await load.run(seconds)
+            show.has_ended = True
+            for control in controls:
+                await control.set_delay(0)
+                await control.set_failure(False)
+            is_drained = await drained(house, settings, _DRAIN_S, show.note)
+            await show.finish(watching)
+        verdict = await _settled_verdict(house, settings, load)
+        return verdict, Findings(
+            await house.routing.census.unknown_ever(), show.breaker_cycles, is_drained
+        )
+
+
+async def _settled_verdict(house: House, settings: Settings, load: Load) -> Verdict:
+    return await reconcile(house, settings, Window(), asked=load.asked())
+
+
+def _tell(console: Console, verdict: Verdict, findings: Findings) -> None:
+    console.print()
+    console.print(f"unknown outcomes resolved    {findings.unknown_ever:>10,}", highlight=False)
+    console.print(f"full breaker cycles          {findings.breaker_cycles:>10,}", highlight=False)
+    for line in lines_of(verdict):
+        console.print(line, highlight=False, soft_wrap=True)
+    if not findings.is_drained:
+        console.print(f"It did not drain within {_DRAIN_S:.0f} s.", highlight=False)

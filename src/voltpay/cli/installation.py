@@ -1,0 +1,122 @@
+"""Find the installation that a command works on: a data folder, or engines by settings."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Annotated, Final, TypeVar
+
+import platformdirs
+import typer
+from pydantic import SecretStr
+
+from voltpay.app.engines import open_engines
+from voltpay.app.house import House, build
+from voltpay.app.settings import Settings, read_settings, sandbox_processors
+from voltpay.foundation.engines.embedded import EmbeddedEngines, EngineUrls, installed_urls, secret
+
+T = TypeVar("T")
+
+SANDBOX_PORTS: Final = (8001, 8002)
+SETTINGS_FILE: Final = "installation.json"
+
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", help="Folder of the embedded engines; default: the user's data folder"),
+]
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", help="TOML file of settings; default: voltpay.toml")
+]
+
+
+def data_folder(data: Path | None) -> Path:
+    """The folder of the embedded engines: as given, or `voltpay` in the user's data folder."""
+    return (data or Path(platformdirs.user_data_dir("voltpay"))).expanduser().absolute()
+
+
+def with_urls(settings: Settings, urls: EngineUrls, seal: bytes) -> Settings:
+    """The settings with what the embedded engines fill in."""
+    filled: dict[str, object] = {
+        "log_url": urls.log,
+        "cache_url": urls.cache,
+        "database_url": SecretStr(urls.database),
+    }
+    if not settings.secret.get_secret_value():
+        filled["secret"] = SecretStr(seal.hex())
+    return settings.model_copy(update=filled)
+
+
+def with_sandbox(settings: Settings, ports: tuple[int, ...]) -> Settings:
+    """The settings with two sandbox processors, unless processors are configured."""
+    if settings.processors or not ports:
+        return settings
+    processors = sandbox_processors(ports, settings.currency)
+    return settings.model_copy(update={"processors": processors, "sandbox": True})
+
+
+@contextmanager
+def found(data: Path | None, config: Path | None) -> Iterator[Settings]:
+    """Settings of the installation; its embedded engines run inside, started if they do not."""
+    settings = read_settings(config)
+    if not settings.is_embedded:
+        yield settings
+        return
+    folder = data_folder(data)
+    settings = remembered(folder, settings)
+    urls = installed_urls(folder)
+    if urls is not None:
+        yield with_urls(settings, urls, secret(folder))
+        return
+    engines = EmbeddedEngines(
+        folder,
+        log_memory_bytes=settings.log_memory_bytes,
+        cache_memory_bytes=settings.cache_memory_bytes,
+    )
+    started = engines.start()
+    try:
+        yield with_urls(settings, started, secret(folder))
+    finally:
+        engines.stop()
+
+
+def remember(folder: Path, ports: tuple[int, ...]) -> None:
+    """Keep which sandbox ports an installation was started with, for later commands."""
+    (folder / SETTINGS_FILE).write_text(f'{{"sandbox_ports": {list(ports)}}}\n', encoding="utf-8")
+
+
+def remembered(folder: Path, settings: Settings) -> Settings:
+    """The settings with the sandbox processors that the installation was started with."""
+    import json
+
+    try:
+        text = (folder / SETTINGS_FILE).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return with_sandbox(settings, SANDBOX_PORTS)
+    return with_sandbox(settings, tuple(json.loads(text)["sandbox_ports"]))
+
+
+@asynccontextmanager
+async def opened_house(settings: Settings, name: str) -> AsyncIterator[House]:
+    """The services of an installation, closed afterwards."""
+    opened = open_engines(settings, name)
+    house = build(settings, opened)
+    try:
+        yield house
+    finally:
+        await house.close()
+        await opened.close()
+
+
+def with_house(
+    data: Path | None,
+    config: Path | None,
+    work: Callable[[House, Settings], Coroutine[object, object, T]],
+) -> T:
+    """Run `work` on the services of an installation."""
+
+    async def run(settings: Settings) -> T:
+        async with opened_house(settings, "command") as house:
+            return await work(house, settings)
+
+    with found(data, config) as settings:
+        return asyncio.run(run(settings))

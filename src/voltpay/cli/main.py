@@ -1,0 +1,40 @@
+"""The program: its families of commands, and how it ends.
+
+Exit codes: 0 done and holds; 1 what it checks does not hold; 2 wrong use, settings, environment.
+"""
+
+import sys
+from typing import Final
+
+import typer
+
+from voltpay.cli import dead, serve, show, upkeep
+from voltpay.cli.demo import command as demo
+from voltpay.core.errors import Misconfigured, Rejected, Unavailable
+
+EXIT_WRONG: Final = 2
+
+app = typer.Typer(
+    name="voltpay",
+    help="A payment platform in one command. Start with: voltpay demo, then: voltpay up",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+serve.add_to(app)
+demo.add_to(app)
+upkeep.add_to(app)
+app.add_typer(dead.app, name="dead")
+show.add_to(app)
+
+
+def main() -> None:
+    """Run a command; what cannot run says so in one line and exits with 2."""
+    try:
+        app()
+    except Misconfigured as error:
+        sys.stderr.write(f"voltpay: {error}\n")
+        raise SystemExit(EXIT_WRONG) from error
+    except (Rejected, Unavailable) as error:
+        sys.stderr.write(f"voltpay: {error.detail}\n")
+        raise SystemExit(EXIT_WRONG) from error

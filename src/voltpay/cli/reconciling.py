@@ -1,0 +1,68 @@
+"""Reconcile an installation: sources from its services, and waiting until it has drained."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from time import monotonic
+from typing import Final
+
+from voltpay.app.house import House
+from voltpay.app.settings import Settings
+from voltpay.app.topology import STAGES
+from voltpay.services.reconciliation.compare import Verdict, compare
+from voltpay.services.reconciliation.evidence import Asked
+from voltpay.services.reconciliation.gather import Sources, Window, gather
+
+_POLL_S: Final = 0.25
+
+
+def sources_of(house: House, settings: Settings) -> Sources:
+    """Where the evidence of an installation comes from."""
+    log = house.engines.log
+    backlogs: dict[str, Callable[[], Awaitable[int]]] = {}
+    for stage in STAGES:
+        for topic in stage.reads:
+            name = getattr(settings.topics, topic)
+            backlogs[f"payment.{topic}"] = partial(log.backlog, name, stage.group)
+    return Sources(
+        database=house.engines.primary("reconcile", size_max=1, timeout_ms=600_000),
+        journals={each.name: each.statement for each in house.processors},
+        backlogs=backlogs,
+    )
+
+
+async def reconcile(
+    house: House,
+    settings: Settings,
+    window: Window,
+    *,
+    asked: Sequence[Asked] = (),
+    is_drained: bool = True,
+) -> Verdict:
+    """The verdict on a window of an installation."""
+    sources = sources_of(house, settings)
+    try:
+        evidence = await gather(sources, window, asked)
+    finally:
+        await sources.database.close()
+    return compare(evidence, is_drained=is_drained)
+
+
+async def drained(
+    house: House, settings: Settings, timeout_s: float, tick: Callable[[int, int], None]
+) -> bool:
+    """Wait until nothing is on its way; `tick` gets (waiting, open attempts). False: in vain."""
+    sources = sources_of(house, settings)
+    end = monotonic() + timeout_s
+    try:
+        while True:
+            waiting = sum([await backlog() for backlog in sources.backlogs.values()])
+            still_open = await house.routing.census.open_attempts()
+            tick(waiting, still_open)
+            if waiting == 0 and still_open == 0:
+                return True
+            if monotonic() > end:
+                return False
+            await asyncio.sleep(_POLL_S)
+    finally:
+        await sources.database.close()

@@ -1,0 +1,87 @@
+"""Commands that show: topology, config, doctor, version. They change nothing."""
+
+from typing import Final
+
+import typer
+from pydantic import SecretStr
+
+from voltpay import __version__
+from voltpay.app.settings import read_settings
+from voltpay.app.topology import STAGES, TOPICS
+from voltpay.cli.installation import ConfigOption, DataOption
+
+_OK: Final = "ok"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command()(topology)
+    app.command()(config)
+    app.command()(doctor)
+    app.command()(version)
+
+
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+def topology() -> None:
+    """Print the topics and the stages, and the picture of a payment's way."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    topics = Table("topic", "message", "order", "what", title="Topics")
+    for topic in TOPICS:
+        order = "by account" if topic.ordered else "none"
+        topics.add_row(f"payment.{topic.name}", topic.message.__name__, order, topic.what)
+    stages = Table("stage", "reads", "writes", "group", "role", title="Stages")
+    for stage in STAGES:
+        stages.add_row(
+            stage.name, ", ".join(stage.reads), ", ".join(stage.writes), stage.group, stage.role
+        )
+    console.print(topics, stages)
+    console.print(picture(), markup=False, highlight=False)
+
+
+def picture() -> str:
+    """The way of a payment, drawn from the registered stages."""
+    lines = ["POST /payments", "   │  ingest", "   ▼"]
+    for topic in TOPICS:
+        readers = [stage for stage in STAGES if topic.name in stage.reads]
+        lines.append(f"payment.{topic.name}")
+        for stage in readers:
+            writes = ", ".join(f"payment.{name}" for name in stage.writes) or "its store"
+            lines.append(f"   └─ {stage.name} ({stage.role}) ──▶ {writes}")
+    return "\n".join(lines)
+
+
+def config(file: ConfigOption = None) -> None:
+    """Print the settings in force, secrets masked, with the name each has in the environment."""
+    _print_model(read_settings(file), "VOLTPAY_", "")
+
+
+def _print_model(model: object, prefix: str, indent: str) -> None:
+    from pydantic import BaseModel
+
+    assert isinstance(model, BaseModel)
+    for name in type(model).model_fields:
+        value = getattr(model, name)
+        if isinstance(value, BaseModel):
+            typer.echo(f"{indent}{name}:")
+            _print_model(value, f"{prefix}{name.upper()}__", indent + "  ")
+            continue
+        shown = "********" if isinstance(value, SecretStr) and value.get_secret_value() else value
+        typer.echo(f"{indent}{name} = {shown}    {prefix}{name.upper()}")
+
+
+def doctor(data: DataOption = None, config: ConfigOption = None) -> None:
+    """Check each engine of an installation, and say what is wrong and how to mend it."""
+    from voltpay.cli.checks import check_all
+
+    findings = check_all(data, config)
+    for finding in findings:
+        typer.echo(f"{finding.name:<12} {finding.verdict}")
+    if any(finding.verdict != _OK for finding in findings):
+        raise SystemExit(1)

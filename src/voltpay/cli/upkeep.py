@@ -1,0 +1,125 @@
+"""Commands that keep an installation: migrate, rebuild, reconcile, clean."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+import typer
+
+from voltpay.app.house import House
+from voltpay.app.prepare import prepare
+from voltpay.app.settings import Settings
+from voltpay.cli.installation import ConfigOption, DataOption, found, with_house
+from voltpay.cli.reconciling import reconcile as reconcile_house
+from voltpay.core.errors import Misconfigured
+from voltpay.migrations import migrate_down, status
+from voltpay.services.reconciliation.compare import Verdict
+from voltpay.services.reconciliation.gather import Window
+from voltpay.services.reconciliation.report import lines_of
+
+_FAR_MS: Final = 253_402_300_799_999
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command()(migrate)
+    app.command()(rebuild)
+    app.command()(reconcile)
+    app.command()(clean)
+
+
+def migrate(
+    action: Annotated[str, typer.Argument(help="up, down or status")] = "status",
+    revision: Annotated[
+        str, typer.Argument(help="down: the revision to go back to, as in 0004, or base")
+    ] = "",
+    data: DataOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Bring the schema and the log up to date, take revisions back, or say which are applied."""
+    with found(data, config) as settings:
+        url = settings.database_url.get_secret_value()
+        match action:
+            case "up":
+                applied = prepare(settings)
+                typer.echo(f"applied: {', '.join(applied) or 'nothing, all was up to date'}")
+            case "down" if revision:
+                migrate_down(url, revision)
+                typer.echo(f"back at {revision}; `voltpay migrate up` applies them again")
+            case "status":
+                for step in status(url):
+                    when = f"applied {step.applied_at} by {step.who}" if step.applied_at else "-"
+                    changed = "  CHANGED SINCE" if step.is_changed else ""
+                    typer.echo(f"{step.revision} {step.name:<24} {when}{changed}")
+            case _:
+                raise Misconfigured(
+                    f"migrate does not know {action}", "use up, status, or down REVISION"
+                )
+
+
+def rebuild(data: DataOption = None, config: ConfigOption = None) -> None:
+    """Build the read model anew from the ledger, beside the one in use, and swap them."""
+    from rich.progress import Progress
+
+    with Progress() as bar:
+
+        async def work(house: House, _: Settings) -> int:
+            task = bar.add_task("rebuilding", total=await house.ledger.estimate())
+            return await house.inquiry.rebuild(
+                house.ledger.facts, lambda done: bar.update(task, completed=done)
+            )
+
+        count = with_house(data, config, work)
+    typer.echo(f"rebuilt from {count:,} facts")
+
+
+def reconcile(
+    since: Annotated[
+        str | None, typer.Option("--from", help="requestedAt, RFC 3339, inclusive")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--to", help="requestedAt, RFC 3339, inclusive")
+    ] = None,
+    data: DataOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Hold log, attempts, ledger, read model and the processors' journals against each other.
+
+    Exit code 1 if anything does not add up; each difference is named with its payment.
+    """
+    window = Window(_ms_of(since, "--from", 0), _ms_of(until, "--to", _FAR_MS))
+
+    async def work(house: House, settings: Settings) -> Verdict:
+        return await reconcile_house(house, settings, window)
+
+    tell(with_house(data, config, work), typer.echo)
+
+
+def clean(data: DataOption = None, config: ConfigOption = None) -> None:
+    """Drop the ledger's idempotency rows that are older than a week; the ledger does it daily."""
+
+    async def work(house: House, _: Settings) -> None:
+        await house.ledger.clean()
+
+    with_house(data, config, work)
+    typer.echo("the ledger's idempotency rows are as young as the setting says")
+
+
+def tell(verdict: Verdict, say: Callable[[str], None]) -> None:
+    """Say the verdict; exit with 1 if it does not hold."""
+    for line in lines_of(verdict):
+        say(line)
+    if not verdict.holds:
+        raise SystemExit(1)
+
+
+def _ms_of(text: str | None, flag: str, default_ms: int) -> int:
+    if text is None:
+        return default_ms
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise Misconfigured(f"{flag} is {text}", "give it as in 2030-01-31T08:00:00Z") from error
+    if moment.tzinfo is None:
+        raise Misconfigured(f"{flag} has no zone", "end it with Z")
+    return int(moment.astimezone(UTC).timestamp() * 1000)

@@ -1,0 +1,1 @@
+"""Technologies behind the seams. Only `app/engines.py` names a concrete one."""

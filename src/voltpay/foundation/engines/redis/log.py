@@ -1,0 +1,124 @@
+"""The log on one Redis or Valkey: `appendfsync always` is what makes an append durable."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from voltpay.core.errors import Misconfigured, Unavailable, VoltpayError
+from voltpay.foundation.engines.redis import scripts
+from voltpay.foundation.engines.redis.admin import LogUpkeep
+from voltpay.foundation.engines.redis.connect import Server
+from voltpay.foundation.engines.redis.names import cursor_of, position_of, position_of_cursor
+from voltpay.foundation.engines.redis.ordered import OrderedConsumer
+from voltpay.foundation.engines.redis.publish import Publication
+from voltpay.foundation.engines.redis.shared import SharedConsumer
+from voltpay.foundation.seams.log import Consumer, Record, TopicRow
+
+_APPENDED_AT_ONCE_MAX: Final = 1_000
+
+
+class LogAway(Unavailable):
+    """The server that holds the log cannot be reached, is loading, or cannot write."""
+
+    slug = "log-away"
+    title = "The log is away"
+
+
+class LogNotPrepared(Unavailable):
+    """The log has no groups or partitions yet: `voltpay migrate` makes them."""
+
+    slug = "log-not-prepared"
+    title = "The log is not prepared"
+
+
+class RedisLog(LogUpkeep):
+    """Fills the seams Log and LogAdmin. Nothing is connected before the first use.
+
+    `instance` names this process among all that ever ran. A claim that a record closes expires
+    after `repeat_window_s`. A consumer without a sign of life for `alive_ms` is dead. A call
+    without an answer within `timeout_ms` raises LogAway, and may still have its effect.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        topics: Sequence[TopicRow],
+        partitions: int,
+        instance: str,
+        repeat_window_s: int = 86_400,
+        alive_ms: int = 5_000,
+        timeout_ms: int = 5_000,
+    ) -> None:
+        publication = Publication(topics, partitions=partitions, repeat_window_s=repeat_window_s)
+        super().__init__(_server(url, partitions, timeout_ms), publication)
+        self._instance = instance
+        self._alive_ms = alive_ms
+        self._consumers: list[Consumer] = []
+
+    async def append(self, records: Sequence[Record]) -> None:
+        """On disk on return. More than a thousand records go in several steps, in order."""
+        for start in range(0, len(records), _APPENDED_AT_ONCE_MAX):
+            part = records[start : start + _APPENDED_AT_ONCE_MAX]
+            await self._server.run(scripts.APPEND, *self._publication.encode(part))
+
+    def shared(self, topics: Sequence[str], group: str) -> SharedConsumer:
+        """A new member of the group on these topics, the most urgent first."""
+        consumer = SharedConsumer(
+            self._server,
+            self._publication,
+            topics,
+            group,
+            instance=self._instance,
+            alive_ms=self._alive_ms,
+        )
+        self._consumers.append(consumer)
+        return consumer
+
+    def ordered(self, topic: str, group: str) -> OrderedConsumer:
+        """A new reader of all partitions."""
+        return OrderedConsumer(self._server, self._publication, topic, group)
+
+    async def backlog(self, topic: str, group: str) -> int:
+        """Exact: what was ever appended less what the group has finished."""
+        streams = self._publication.streams_of(topic)
+        if self._publication.row(topic).ordered:
+            keys = [cursor_of(topic, group), *streams]
+            ordered: int = await self._server.run(scripts.BACKLOG_ORDERED, keys)
+            return ordered
+        shared: int = await self._server.run(scripts.BACKLOG_SHARED, streams, [group])
+        return shared
+
+    async def ends(self, topic: str) -> Mapping[int, int]:
+        """Positions of the last records ever appended, trimmed or not."""
+        ids = await self._server.run(scripts.ENDS, self._publication.streams_of(topic))
+        return {partition: position_of(end) for partition, end in enumerate(ids)}
+
+    async def positions(self, topic: str, group: str) -> Mapping[int, int]:
+        """The cursors of an ordered group."""
+        partitions = range(len(self._publication.streams_of(topic)))
+        texts = await self._server.call("HMGET", cursor_of(topic, group), *partitions)
+        return dict(zip(partitions, map(position_of_cursor, texts), strict=True))
+
+    async def close(self) -> None:
+        """Close all consumers and connections."""
+        for consumer in self._consumers:
+            await consumer.close()
+        await self._server.close()
+
+
+def _server(url: str, partitions: int, timeout_ms: int) -> Server:
+    def other_partitions(stored: str) -> VoltpayError:
+        return Misconfigured(
+            f"the log has {stored} partitions, the settings say {partitions}",
+            "set the stored number, or drain all ordered topics and migrate",
+        )
+
+    def not_prepared(_: str) -> VoltpayError:
+        return LogNotPrepared("the log is not prepared: run `voltpay migrate`")
+
+    errors = {
+        "NOGROUP": not_prepared,
+        "NOTPREPARED": not_prepared,
+        "PARTITIONS": other_partitions,
+    }
+    return Server(url, away=LogAway, slow=LogAway, errors=errors, timeout_ms=timeout_ms)

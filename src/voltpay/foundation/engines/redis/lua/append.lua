@@ -1,0 +1,2 @@
+local _, refused = publish()
+return refused or redis.status_reply('OK')

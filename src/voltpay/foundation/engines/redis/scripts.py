@@ -1,0 +1,33 @@
+"""The scripts: what each is composed of. The head of each says what it may do at the bound."""
+
+from typing import Final
+
+from voltpay.foundation.engines.redis.connect import Script
+
+ACCEPT: Final = Script("refuse_oom", "sequence", "accept")
+PUT_IF_NEWER: Final = Script("refuse_oom", "put_if_newer")
+
+APPEND: Final = Script("allow_oom", "sequence", "publish", "append")
+BEAT: Final = Script("allow_oom", "beat")
+LEAVE: Final = Script("allow_oom", "leave")
+FAILED: Final = Script("allow_oom", "failed")
+TAKE_SHARED: Final = Script("allow_oom", "take_shared")
+FINISH_SHARED: Final = Script(
+    "allow_oom", "sequence", "publish", "forget_failures", "finish_shared"
+)
+TAKE_ORDERED: Final = Script("no_writes", "take_ordered")
+FINISH_ORDERED: Final = Script(
+    "allow_oom", "sequence", "publish", "forget_failures", "finish_ordered"
+)
+
+ENDS: Final = Script("no_writes", "stream_state", "ends")
+BACKLOG_SHARED: Final = Script("no_writes", "stream_state", "backlog_shared")
+BACKLOG_ORDERED: Final = Script("no_writes", "stream_state", "backlog_ordered")
+PREPARE: Final = Script("allow_oom", "stream_state", "prepare")
+TRIM_SHARED: Final = Script("allow_oom", "stream_state", "trim", "trim_shared")
+TRIM_ORDERED: Final = Script("allow_oom", "trim", "trim_ordered")
+RESET_SHARED: Final = Script("allow_oom", "stream_state", "reset_shared")
+RESET_ORDERED: Final = Script("allow_oom", "stream_state", "reset_ordered")
+PURGE_SHARED: Final = Script("allow_oom", "stream_state", "purge_shared")
+PURGE_ORDERED: Final = Script("allow_oom", "stream_state", "purge_ordered")
+SET_EPOCH: Final = Script("allow_oom", "set_epoch")

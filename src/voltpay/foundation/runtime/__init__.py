@@ -1,0 +1,1 @@
+"""How anything runs: the loops, group commit, HTTP, sealing, telemetry, life cycle, supervisor."""

@@ -1,0 +1,119 @@
+"""The loop round a batch stage: own, take, handle, publish and acknowledge, in order."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Final
+
+import structlog
+from prometheus_client import Counter, Gauge, Histogram
+
+from voltpay.core.errors import Broken, Unavailable
+from voltpay.foundation.runtime.blame import Gravedigger, taken_of
+from voltpay.foundation.runtime.retry import Backoff
+from voltpay.foundation.runtime.stages import BatchStage, Publisher
+from voltpay.foundation.seams.clock import Chance, Clock
+from voltpay.foundation.seams.log import Consumer, Delivery
+
+_OWN_AGAIN_S: Final = 0.1
+_SIZES: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
+
+log = structlog.get_logger()
+BATCH_SIZE = Histogram("voltpay_batch_size", "Messages of a batch", ["stage"], buckets=_SIZES)
+BATCH_SECONDS = Histogram("voltpay_batch_seconds", "A batch, effect to finish", ["stage"])
+HANDLED = Counter("voltpay_messages_handled_total", "Messages finished", ["stage"])
+PAUSED = Gauge("voltpay_stage_paused", "1 while the stage waits for what is away", ["stage"])
+
+
+@dataclass(frozen=True)
+class BatchLimits:
+    """`count_max` messages a batch; an idle loop waits `wait_ms` in the log for the next."""
+
+    count_max: int = 1000
+    wait_ms: int = 250
+
+
+class BatchLoop:
+    """Runs a BatchStage until told to stop.
+
+    A crash anywhere repeats what was not finished. Unavailable pauses the loop, takes ownership
+    anew and reads again from the log's position. Broken halves the batch until the culprit is
+    alone; the partition's order is kept while it is seen to.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        stage: BatchStage,
+        consumer: Consumer,
+        publish: Publisher,
+        *,
+        clock: Clock,
+        chance: Chance,
+        limits: BatchLimits,
+    ) -> None:
+        self.name = name
+        self.is_ready = False
+        self._stage = stage
+        self._consumer = consumer
+        self._publish = publish
+        self._limits = limits
+        self._backoff = Backoff(chance)
+        self._gravedigger = Gravedigger(name, consumer, publish, clock)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Go on until `stop` is set; the batch under way is finished first."""
+        try:
+            while not stop.is_set():
+                await self._go_on(stop)
+        finally:
+            self.is_ready = False
+            await self._stage.release(self._consumer.owned)
+            await self._consumer.close()
+
+    async def _go_on(self, stop: asyncio.Event) -> None:
+        try:
+            await self._own(stop)
+            while not stop.is_set():
+                await self._turn()
+        except Unavailable as error:
+            self.is_ready = False
+            PAUSED.labels(self.name).set(1)
+            log.warning("stage.paused", stage=self.name, error=str(error))
+            await self._backoff.pause(stop)
+
+    async def _own(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            wanted = self._consumer.owned
+            if wanted and await self._stage.own(wanted) >= wanted:
+                await self._consumer.resume()
+                return
+            await asyncio.sleep(_OWN_AGAIN_S)
+
+    async def _turn(self) -> None:
+        deliveries = await self._consumer.take(self._limits.count_max, self._limits.wait_ms)
+        self._backoff.reset()
+        self.is_ready = True
+        PAUSED.labels(self.name).set(0)
+        if deliveries:
+            began = perf_counter()
+            await self._handle(deliveries)
+            BATCH_SIZE.labels(self.name).observe(len(deliveries))
+            BATCH_SECONDS.labels(self.name).observe(perf_counter() - began)
+
+    async def _handle(self, deliveries: Sequence[Delivery]) -> None:
+        try:
+            await self._post(deliveries)
+        except Broken as error:
+            if len(deliveries) == 1:
+                await self._gravedigger.see_to(deliveries[0], error, lambda: self._post(deliveries))
+                return
+            middle = len(deliveries) // 2
+            await self._handle(deliveries[:middle])
+            await self._handle(deliveries[middle:])
+
+    async def _post(self, deliveries: Sequence[Delivery]) -> None:
+        messages = await self._stage([taken_of(delivery) for delivery in deliveries])
+        await self._consumer.finish(deliveries, self._publish(messages))
+        HANDLED.labels(self.name).inc(len(deliveries))

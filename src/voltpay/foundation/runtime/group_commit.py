@@ -1,0 +1,85 @@
+"""Group commit: callers wait for one effect each, and share one round trip."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+from voltpay.core.errors import Unavailable
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class TooManyWaiting(Unavailable):
+    """The bound of callers that wait for their effect is reached: refused, nothing was done."""
+
+    title = "Too many requests are waiting"
+
+
+class GroupCommit(Generic[T, R]):
+    """Call it with an item to get its result; what waits meanwhile goes out as the next group.
+
+    `commit` gets the items of a group in order and gives one result each, or raises for all.
+    At most `lanes` groups run at the same time, of at most `group_max` items; more than
+    `waiting_max` callers are refused with TooManyWaiting. There is no timer: a lone caller goes
+    out at once.
+    """
+
+    def __init__(
+        self,
+        commit: Callable[[Sequence[T]], Awaitable[Sequence[R]]],
+        *,
+        group_max: int = 256,
+        waiting_max: int = 4096,
+        lanes: int = 1,
+    ) -> None:
+        self._commit = commit
+        self._group_max = group_max
+        self._waiting_max = waiting_max
+        self._lanes = lanes
+        self._waiting: list[tuple[T, asyncio.Future[R]]] = []
+        self._running: set[asyncio.Task[None]] = set()
+
+    def __call__(self, item: T) -> Awaitable[R]:
+        """The item's result, once its group is committed. Raises what `commit` raised."""
+        if len(self._waiting) >= self._waiting_max:
+            raise TooManyWaiting("too many callers wait for the same store")
+        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        if len(self._running) < self._lanes:
+            task = asyncio.create_task(self._run())
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+        return future
+
+    async def _run(self) -> None:
+        # One turn of the loop lets callers that are ready in this very turn join the first group.
+        await asyncio.sleep(0)
+        while self._waiting:
+            group = self._waiting[: self._group_max]
+            del self._waiting[: self._group_max]
+            await self._commit_one(group)
+
+    async def _commit_one(self, group: list[tuple[T, "asyncio.Future[R]"]]) -> None:
+        try:
+            results = await self._commit([item for item, _ in group])
+        except BaseException as error:
+            for _, future in group:
+                if not future.done():
+                    future.set_exception(error)
+            if not isinstance(error, Exception):
+                raise
+            return
+        for (_, future), result in zip(group, results, strict=True):
+            if not future.done():
+                future.set_result(result)
+
+    @property
+    def waiting(self) -> int:
+        """How many callers wait for a group to take them."""
+        return len(self._waiting)
+
+    async def drain(self) -> None:
+        """Wait until all that was called is committed."""
+        while self._running:
+            await asyncio.wait(self._running)

@@ -1,0 +1,118 @@
+"""HTTP for every role: problems (RFC 9457), answers, request ids, the settings of the server."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+import msgspec
+from litestar import MediaType, Request, Response
+from litestar.exceptions import HTTPException
+from litestar.openapi.datastructures import ResponseSpec
+from msgspec import Struct
+
+from voltpay.core.errors import Rejected, Unavailable
+
+S = TypeVar("S", bound=Struct)
+AnyRequest = Request[Any, Any, Any]
+"""Voltpay keeps no user, token or state on a request."""
+
+PROBLEM_JSON: Final = "application/problem+json"
+PROBLEM_BASE: Final = "urn:voltpay:problem:"
+_ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
+
+
+class ProblemDetails(Struct, rename="camel", omit_defaults=True):
+    """An RFC 9457 problem. `type` is stable; `fields` names what was wrong in the request."""
+
+    type: str
+    title: str
+    status: int
+    detail: str = ""
+    fields: Sequence[str] = ()
+    request_id: str = ""
+
+
+class NotAllowed(Rejected):
+    """The path exists, but not for this method."""
+
+    slug = "method-not-allowed"
+    status = 405
+    title = "The method is not allowed here"
+
+
+class NotFound(Rejected):
+    """No such path."""
+
+    slug = "not-found"
+    status = 404
+    title = "There is nothing here"
+
+
+class BadRequest(Rejected):
+    """The request is not what this call takes: a parameter is malformed or unknown."""
+
+    slug = "bad-request"
+    status = 400
+    title = "The request is malformed"
+
+
+def json_bytes(value: object) -> bytes:
+    """JSON of any msgspec value; Decimals are numbers with all their decimals."""
+    return _ENCODER.encode(value)
+
+
+def answer(value: S, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response[S]:
+    """A JSON answer. Encoded here, so that Decimals become JSON numbers."""
+    return _Encoded(value, status_code=status, headers=headers, media_type=MediaType.JSON)
+
+
+class _Encoded(Response[S]):
+    def render(self, content: object, media_type: str, enc_hook: object = None) -> bytes:  # noqa: ARG002
+        return json_bytes(content)
+
+
+def problem_of(error: Exception) -> tuple[ProblemDetails, dict[str, str]]:
+    """The problem and the extra headers that an error is answered with."""
+    match error:
+        case Rejected():
+            return _problem(error, error.fields), {}
+        case Unavailable():
+            return _problem(error, ()), {"retry-after": str(error.retry_after_s)}
+        case HTTPException(status_code=404):
+            return _problem(NotFound("no such path"), ()), {}
+        case HTTPException(status_code=405):
+            return _problem(NotAllowed("see /schema for what it takes"), ()), dict(
+                error.headers or {}
+            )
+        case HTTPException(status_code=status) if status < 500:
+            return _problem(BadRequest(error.detail), _fields_of(error)), {}
+        case _:
+            return ProblemDetails(PROBLEM_BASE + "internal", "Voltpay failed", 500), {}
+
+
+def _problem(error: Rejected | Unavailable, fields: Sequence[str]) -> ProblemDetails:
+    kind = PROBLEM_BASE + error.slug
+    return ProblemDetails(kind, error.title, error.status, error.detail, fields)
+
+
+def _fields_of(error: HTTPException) -> Sequence[str]:
+    extra = error.extra
+    rows = extra if isinstance(extra, list) else []
+    return [str(row["key"]) for row in rows if isinstance(row, dict) and "key" in row]
+
+
+def refuse_unknown_query(request: AnyRequest, known: frozenset[str]) -> None:
+    """Raise BadRequest for a query parameter that the call does not know, or one given twice."""
+    keys = [key for key, _ in request.query_params.multi_items()]
+    wrong = sorted({key for key in keys if key not in known or keys.count(key) > 1})
+    if wrong:
+        raise BadRequest("unknown or repeated query parameter", fields=tuple(wrong))
+
+
+def problems(*statuses: int) -> dict[int, ResponseSpec]:
+    """For a handler's `responses=`: these statuses are problems."""
+    return {
+        status: ResponseSpec(
+            ProblemDetails, description="A problem (RFC 9457)", media_type=PROBLEM_JSON
+        )
+        for status in statuses
+    }

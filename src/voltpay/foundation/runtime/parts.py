@@ -1,0 +1,31 @@
+"""What a service hands to the role that runs it."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from litestar.types import ControllerRouterHandler
+
+from voltpay.foundation.runtime.stages import BatchStage, WindowStage
+
+
+@dataclass(frozen=True)
+class Periodic:
+    """Work that repeats: `run` `every_ms` after it ended; Unavailable backs off."""
+
+    name: str
+    every_ms: int
+    run: Callable[[], Awaitable[None]]
+
+
+async def _nothing() -> None:
+    return
+
+
+@dataclass(frozen=True)
+class Part:
+    """A service put together. Making one opens nothing; a role runs what its row names."""
+
+    stages: Mapping[str, BatchStage | WindowStage] = field(default_factory=dict)
+    handlers: Sequence[ControllerRouterHandler] = ()
+    periodics: Sequence[Periodic] = ()
+    close: Callable[[], Awaitable[None]] = _nothing

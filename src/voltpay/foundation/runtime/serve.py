@@ -1,0 +1,169 @@
+"""Serve HTTP: the Litestar app of a role, the small admin listener, and uvicorn round both."""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+import uvicorn
+from litestar import Litestar, Response, get
+from litestar.openapi import OpenAPIConfig
+from litestar.types import ASGIApp, ControllerRouterHandler, Receive, Scope, Send
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, generate_latest
+
+from voltpay import __version__
+from voltpay.core.errors import Misconfigured, Rejected, Unavailable
+from voltpay.foundation.runtime.http import (
+    PROBLEM_JSON,
+    AnyRequest,
+    json_bytes,
+    problem_of,
+)
+
+ReadyChecks = Callable[[], Mapping[str, bool]]
+"""What must hold for a role to be ready, by name."""
+
+Operations = Mapping[str, Mapping[str, Any]]
+"""OpenAPI path items of raw handlers, by path."""
+
+_KEEP_ALIVE_S: Final = 75
+_REQUESTS = Counter("voltpay_http_requests_total", "Answers", ["status"])
+log = structlog.get_logger()
+
+
+def make_app(
+    handlers: Sequence[ControllerRouterHandler], ready: ReadyChecks, operations: Operations
+) -> ASGIApp:
+    """The HTTP app of a role: its handlers, `/livez /readyz /metrics /schema`, and problems."""
+    app = Litestar(
+        [*handlers, *_admin_handlers(ready)],
+        exception_handlers={Exception: _answer_error},
+        logging_config=None,
+        openapi_config=OpenAPIConfig(
+            "Voltpay", __version__, path="/schema/docs", use_handler_docstrings=True
+        ),
+    )
+    schema = json_bytes(_schema_of(app, operations))
+
+    @get("/schema", include_in_schema=False, media_type="application/json")
+    async def show_schema() -> bytes:
+        return schema
+
+    app.register(show_schema)
+    return RequestIds(app)
+
+
+def _schema_of(app: Litestar, operations: Operations) -> Mapping[str, Any]:
+    schema = app.openapi_schema.to_schema()
+    paths = dict(schema.get("paths", {}))
+    for path, item in operations.items():
+        paths[path] = {**paths.get(path, {}), **item}
+    return {**schema, "paths": paths}
+
+
+def _answer_error(request: AnyRequest, error: Exception) -> Response[bytes]:
+    details, headers = problem_of(error)
+    if not isinstance(error, Rejected | Unavailable) and details.status >= 500:
+        log.error("http.failed", path=request.url.path, exc_info=error)
+    return Response(
+        json_bytes(details), status_code=details.status, headers=headers, media_type=PROBLEM_JSON
+    )
+
+
+def _admin_handlers(ready: ReadyChecks) -> Sequence[ControllerRouterHandler]:
+    @get("/livez", include_in_schema=False, sync_to_thread=False)
+    def show_live() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @get("/readyz", include_in_schema=False, sync_to_thread=False)
+    def show_ready() -> Response[dict[str, bool]]:
+        checks = dict(ready())
+        return Response(checks, status_code=200 if all(checks.values()) else 503)
+
+    @get("/metrics", include_in_schema=False, sync_to_thread=False)
+    def show_metrics() -> Response[bytes]:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return [show_live, show_ready, show_metrics]
+
+
+class RequestIds:
+    """Gives every answer an `X-Request-Id`: the client's own, if it is short and plain."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+        is_usable = 0 < len(given) <= 64 and given.isascii() and given.replace(b"-", b"").isalnum()
+        request_id = given if is_usable else os.urandom(8).hex().encode()
+
+        async def send_with_id(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id)]
+                _REQUESTS.labels(message["status"]).inc()
+            await send(message)
+
+        structlog.contextvars.bind_contextvars(request_id=request_id.decode())
+        await self._app(scope, receive, send_with_id)
+
+
+class Server(uvicorn.Server):
+    """uvicorn without its own signal handlers: the role's life cycle stops it."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals alone."""
+        yield
+
+    async def run_until(self, stop: asyncio.Event) -> None:
+        """Serve until `stop` is set, then answer what is in flight and end."""
+        serving = asyncio.create_task(self.serve())
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        self.should_exit = True
+        await serving
+
+
+def server_on(app: ASGIApp, *, host: str = "", port: int = 0, socket: Path | None = None) -> Server:
+    """A server on a TCP port, or on a Unix socket where one is given."""
+    config = uvicorn.Config(
+        app,
+        host=host or "127.0.0.1",
+        port=port,
+        uds=str(socket) if socket else None,
+        loop="none",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        backlog=2048,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=10,
+        h11_max_incomplete_event_size=65_536,
+    )
+    return Server(config)
+
+
+async def refuse_taken_port(host: str, port: int) -> None:
+    """Raise Misconfigured when something else listens there, or the address is not ours."""
+    try:
+        server = await asyncio.start_server(_close, host, port)
+    except OSError as error:
+        raise Misconfigured(
+            f"cannot listen on {host}:{port}: {error.strerror}", "choose another with --port"
+        ) from error
+    server.close()
+    await server.wait_closed()
+
+
+def _close(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.close()

@@ -1,0 +1,2 @@
+drop schema if exists inquiry_next cascade;
+drop schema inquiry cascade;

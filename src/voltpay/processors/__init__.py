@@ -1,0 +1,1 @@
+"""What charges: the seam, the adapters behind it, and the sandbox processor."""

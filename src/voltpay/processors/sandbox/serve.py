@@ -1,0 +1,48 @@
+"""The sandbox processor as a role of its own process."""
+
+import asyncio
+from pathlib import Path
+from typing import Final
+
+from voltpay.foundation.runtime.lifecycle import Lifecycle
+from voltpay.foundation.runtime.serve import Server, refuse_taken_port, server_on
+from voltpay.foundation.seams.clock import SystemChance, SystemClock
+from voltpay.processors.sandbox.api import sandbox_app
+from voltpay.processors.settings import ProcessorSettings
+
+_HOST: Final = "127.0.0.1"
+_STARTED_EVERY_S: Final = 0.02
+
+
+async def serve_sandbox(
+    processor: ProcessorSettings, journal: Path, port: int, life: Lifecycle
+) -> None:
+    """Serve one sandbox on loopback until it is told to stop; what has begun is executed.
+
+    Raises Misconfigured when the port is taken or the journal cannot be used.
+    """
+    await refuse_taken_port(_HOST, port)
+    app = sandbox_app(
+        journal,
+        name=processor.name,
+        fee=processor.fee,
+        currency=processor.currency,
+        clock=SystemClock(),
+        chance=SystemChance(),
+    )
+    app.open()
+    server = server_on(app, host=_HOST, port=port)
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(server.run_until(life.stopping))
+            group.create_task(_announce(server, life))
+    finally:
+        await app.close()
+
+
+async def _announce(server: Server, life: Lifecycle) -> None:
+    while not server.started:
+        if life.stopping.is_set():
+            return
+        await asyncio.sleep(_STARTED_EVERY_S)
+    life.ready()

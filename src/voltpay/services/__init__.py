@@ -1,0 +1,1 @@
+"""What Voltpay does, in the order a payment meets it. Services never import each other."""

@@ -1,0 +1,1 @@
+"""Dead: what no stage could handle, kept until a person replays or discards it."""

@@ -1,0 +1,1 @@
+"""Ingest: say yes to a payment, once it is on disk."""

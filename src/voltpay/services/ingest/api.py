@@ -1,0 +1,138 @@
+"""`POST /payments`: the hot path, a raw ASGI handler of the same Litestar app."""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Any, Final
+
+from litestar import asgi
+from litestar.types import ControllerRouterHandler, Receive, Scope, Send
+from prometheus_client import Histogram
+
+from voltpay.core.errors import Rejected
+from voltpay.core.money import major_of
+from voltpay.foundation.runtime.http import NotAllowed
+from voltpay.services.ingest.accept import Accept, Accepted
+from voltpay.services.ingest.parse import parse
+from voltpay.services.ingest.settings import IngestSettings
+
+_TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_SECONDS = Histogram(
+    "voltpay_accept_seconds",
+    "POST /payments, first byte to answer",
+    buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5),
+)
+
+
+class BodyTooLarge(Rejected):
+    """The body is larger than `ingest.body_bytes_max`."""
+
+    slug = "body-too-large"
+    status = 413
+    title = "The body is too large"
+
+
+class NotJson(Rejected):
+    """The Content-Type is not application/json."""
+
+    slug = "not-json"
+    status = 415
+    title = "The body must be application/json"
+
+
+class BodyTooSlow(Rejected):
+    """The client took longer than `ingest.body_timeout_ms` to send the body."""
+
+    slug = "body-too-slow"
+    status = 408
+    title = "The body did not arrive in time"
+
+
+def handlers(
+    accept: Accept, settings: IngestSettings, currency_default: str
+) -> list[ControllerRouterHandler]:
+    """The handler of `POST /payments`."""
+
+    @asgi("/payments", copy_scope=False)
+    async def post_payment(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get("method") != "POST":
+            raise NotAllowed("POST a payment, or GET /payments/{id}")
+        began = perf_counter()
+        headers = dict(scope["headers"])
+        _refuse_type(headers)
+        body = await _body_of(headers, receive, settings)
+        request = parse(body, _text_of(headers, b"idempotency-key"), currency_default)
+        accepted = await accept(request, _traceparent_of(headers))
+        await _answer(accepted, send)
+        _SECONDS.observe(perf_counter() - began)
+
+    return [post_payment]
+
+
+def _refuse_type(headers: Mapping[bytes, bytes]) -> None:
+    kind, _, parameters = headers.get(b"content-type", b"").partition(b";")
+    if kind.strip().lower() != b"application/json":
+        raise NotJson("send Content-Type: application/json")
+    if parameters and parameters.strip().lower().replace(b'"', b"") != b"charset=utf-8":
+        raise NotJson("JSON is UTF-8")
+
+
+def _text_of(headers: Mapping[bytes, bytes], name: bytes) -> str | None:
+    value = headers.get(name)
+    return None if value is None else value.decode("latin-1")
+
+
+def _traceparent_of(headers: Mapping[bytes, bytes]) -> str:
+    value = headers.get(b"traceparent", b"")
+    return value.decode() if _TRACEPARENT.fullmatch(value) else ""
+
+
+async def _body_of(
+    headers: Mapping[bytes, bytes], receive: Receive, settings: IngestSettings
+) -> bytes:
+    limit = settings.body_bytes_max
+    length = headers.get(b"content-length", b"0")
+    if length.isdigit() and int(length[:12]) > limit:
+        raise BodyTooLarge(f"at most {limit} bytes")
+    message = await _received(receive, settings)
+    body: bytes = message.get("body", b"")
+    while message.get("more_body"):
+        if len(body) > limit:
+            break
+        message = await _received(receive, settings)
+        body += message.get("body", b"")
+    if len(body) > limit:
+        raise BodyTooLarge(f"at most {limit} bytes")
+    return body
+
+
+async def _received(receive: Receive, settings: IngestSettings) -> Mapping[str, Any]:
+    try:
+        async with asyncio.timeout(settings.body_timeout_ms / 1000):
+            message = await receive()
+    except TimeoutError as error:
+        raise BodyTooSlow(f"at most {settings.body_timeout_ms} ms") from error
+    return dict(message)
+
+
+async def _answer(accepted: Accepted, send: Send) -> None:
+    request = accepted.request
+    moment = datetime.fromtimestamp(accepted.accepted_at_ms / 1000, UTC)
+    name = str(request.id)
+    amount = major_of(request.amount_minor, request.currency)
+    body = (
+        f'{{"correlationId":"{name}","status":"queued","amount":{amount},'
+        f'"currency":"{request.currency.code}",'
+        f'"acceptedAt":"{moment.isoformat(timespec="milliseconds")[:-6]}Z"}}'
+    ).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"location", f"/payments/{name}/status".encode()),
+    ]
+    if accepted.is_repeat:
+        headers.append((b"idempotency-replayed", b"true"))
+    await send({"type": "http.response.start", "status": 202, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -1,0 +1,1 @@
+"""Inquiry: the read model, and the answers that come from it."""

@@ -1,0 +1,233 @@
+"""The answers: where a payment is, what an account holds, which payments it made."""
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from typing import Final, Protocol, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from voltpay.core.errors import Rejected, Unavailable
+from voltpay.core.ids import PaymentId
+from voltpay.core.messages import Standing
+from voltpay.foundation.runtime.sealing import Sealer
+from voltpay.foundation.seams.cache import Cache
+from voltpay.foundation.seams.intake import Intake
+from voltpay.services.inquiry import cached
+from voltpay.services.inquiry.cached import Bound, Cached
+from voltpay.services.inquiry.known import (
+    Charges,
+    DeadView,
+    Known,
+    PaymentAnswer,
+    Personal,
+    Posted,
+    answer_of,
+    details_of,
+    personal_of,
+)
+from voltpay.services.inquiry.pages import Page, Place, cursor_of
+from voltpay.services.inquiry.rows import Balances, Listed, PostedPayment
+from voltpay.services.inquiry.store import Reader
+from voltpay.services.inquiry.views import (
+    Accounts,
+    StatusAnswer,
+    Transactions,
+    accounts_of,
+    item_of,
+)
+
+T = TypeVar("T")
+
+LIMIT_DEFAULT: Final = 50
+_STANDING: Final = msgspec.msgpack.Decoder(Standing)
+
+
+class PaymentUnknown(Rejected):
+    """No store knows a payment of this id."""
+
+    slug = "payment-unknown"
+    status = 404
+    title = "There is no such payment"
+
+
+class AccountUnknown(Rejected):
+    """No payment of this account is posted yet."""
+
+    slug = "account-unknown"
+    status = 404
+    title = "There is no such account"
+
+
+class CannotTell(Unavailable):
+    """A store that could know the payment is away, and none of the others knows how it ended."""
+
+    title = "A store that could know the payment is away"
+
+
+class ChargesOf(Protocol):
+    """What routing knows of a payment. Filled by routing."""
+
+    def __call__(self, payment_id: PaymentId) -> Awaitable[Charges]:
+        """Its attempts, conflicts and itself, as far as they are there."""
+        ...
+
+
+class LettersOf(Protocol):
+    """The dead letters of a payment. Filled by the dead service."""
+
+    def __call__(self, payment_id: PaymentId) -> Awaitable[Sequence[DeadView]]:
+        """All of them, the newest first."""
+        ...
+
+
+class Sources(Struct, frozen=True):
+    """Where answers come from."""
+
+    reader: Reader
+    cache: Cache
+    intake: Intake
+    charges_of: ChargesOf
+    letters_of: LettersOf
+
+
+class Payments:
+    """Where a payment is, and everything known of it."""
+
+    def __init__(
+        self, sources: Sources, sealer: Sealer, bound: Bound, posted: Cached[Posted]
+    ) -> None:
+        self._from = sources
+        self._sealer = sealer
+        self._bound = bound
+        self._posted = posted
+
+    async def status(self, payment_id: PaymentId, *, past_cache: bool) -> StatusAnswer:
+        """Where it is. Raises PaymentUnknown, CannotTell.
+
+        The cache alone tells only how a charge ended; a dead letter may have been replayed.
+        """
+        held = await self._cached(payment_id)
+        if past_cache or held is None or held.rank < Standing.RANK_SETTLED:
+            held = _told(await self._gather(payment_id, held))
+        return StatusAnswer(payment_id, held.status, held.detail)
+
+    async def payment(self, payment_id: PaymentId, *, past_cache: bool) -> PaymentAnswer:
+        """Everything known of it. Raises PaymentUnknown, CannotTell."""
+        posted = await self._posted(
+            f"payment:{payment_id}", lambda: self._posted_of(payment_id), past_cache=past_cache
+        )
+        if posted is not None:
+            known = Known(payment_id, row=posted.row, charges=posted.charges)
+        else:
+            known = await self._gather(payment_id, await self._cached(payment_id))
+        standing = _told(known)
+        sealed = details_of(known)
+        opened = self._sealer.open(sealed, payment_id.bytes) if sealed else None
+        return answer_of(known, standing, personal_of(opened) if opened else Personal())
+
+    async def _posted_of(self, payment_id: PaymentId) -> tuple[int, Posted] | None:
+        """None, too, when a source is away: then the others are asked as well."""
+        try:
+            row = await self._from.reader.payment(payment_id)
+            if row is None:
+                return None
+            charges = await self._from.charges_of(payment_id)
+        except Unavailable:
+            return None
+        return Standing.RANK_POSTED, Posted(row, charges)
+
+    async def _cached(self, payment_id: PaymentId) -> Standing | None:
+        try:
+            held = (await self._from.cache.get([f"status:{payment_id}"]))[0]
+            return None if held is None else _STANDING.decode(held[1])
+        except (Unavailable, msgspec.MsgspecError):
+            return None
+
+    async def _gather(self, payment_id: PaymentId, held: Standing | None) -> Known:
+        with self._bound():
+            row, charges, letters, claims = await asyncio.gather(
+                _or_lost(self._from.reader.payment(payment_id)),
+                _or_lost(self._from.charges_of(payment_id)),
+                _or_lost(self._from.letters_of(payment_id)),
+                _or_lost(self._from.intake.find([payment_id])),
+            )
+        lost = {"read model": row, "attempts": charges, "dead letters": letters, "claims": claims}
+        claim = claims[0] if not isinstance(claims, Unavailable) else None
+        return Known(
+            payment_id,
+            held,
+            row if isinstance(row, PostedPayment) else None,
+            charges if isinstance(charges, Charges) else None,
+            letters if not isinstance(letters, Unavailable) else (),
+            claim.accepted_at_ms if claim is not None else None,
+            [name for name, found in lost.items() if isinstance(found, Unavailable)],
+        )
+
+
+async def _or_lost(asked: Awaitable[T]) -> T | Unavailable:
+    try:
+        return await asked
+    except Unavailable as error:
+        return error
+
+
+def _told(known: Known) -> Standing:
+    standing = known.standing
+    if known.lost and (standing is None or not standing.status.is_terminal):
+        raise CannotTell(f"away: {', '.join(known.lost)}")
+    if standing is None:
+        raise PaymentUnknown("no store knows a payment of this id")
+    return standing
+
+
+class AccountQuestions:
+    """What an account holds and which payments it made."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        bound: Bound,
+        balances: Cached[Balances],
+        first_pages: Cached[Listed],
+    ) -> None:
+        self._reader = reader
+        self._bound = bound
+        self._balances = balances
+        self._first_pages = first_pages
+
+    async def balance(self, account: str, *, past_cache: bool) -> Accounts:
+        """An account's balances. Raises AccountUnknown."""
+
+        async def ask() -> tuple[int, Balances] | None:
+            found = await self._reader.balances(account)
+            return None if found is None else (found.facts, found)
+
+        found = await self._balances(cached.balance_key(account), ask, past_cache=past_cache)
+        if found is None:
+            raise AccountUnknown("no payment of this account is posted yet", fields=("accountId",))
+        return accounts_of(account, found)
+
+    async def transactions(
+        self, account: str, page: Page, limit: int, *, past_cache: bool
+    ) -> Transactions:
+        """A page of an account's payments. Raises AccountUnknown."""
+        if page == Page() and limit <= LIMIT_DEFAULT:
+            listed = await self._first_page(account, past_cache=past_cache)
+        else:
+            with self._bound():
+                listed = await self._reader.transactions(account, page, limit + 1)
+        if listed is None:
+            raise AccountUnknown("no payment of this account is posted yet", fields=("accountId",))
+        shown = listed.rows[:limit]
+        is_last = len(listed.rows) <= limit
+        place = None if is_last else Place(shown[-1].requested_at_ms, shown[-1].id)
+        return Transactions([item_of(row) for row in shown], cursor_of(place) if place else None)
+
+    async def _first_page(self, account: str, *, past_cache: bool) -> Listed | None:
+        async def ask() -> tuple[int, Listed] | None:
+            found = await self._reader.transactions(account, Page(), LIMIT_DEFAULT + 1)
+            return None if found is None else (found.facts, found)
+
+        key = cached.transactions_key(account)
+        return await self._first_pages(key, ask, past_cache=past_cache)

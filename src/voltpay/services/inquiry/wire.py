@@ -1,0 +1,110 @@
+"""Put inquiry together."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from voltpay.core.errors import Unavailable
+from voltpay.core.ids import PaymentId
+from voltpay.core.messages import Standing
+from voltpay.foundation.engines.opened import Engines
+from voltpay.foundation.engines.postgres.pool import Session
+from voltpay.foundation.runtime.parts import Part
+from voltpay.services.inquiry import api, store
+from voltpay.services.inquiry.cached import Bound, Cached
+from voltpay.services.inquiry.fence import Fence
+from voltpay.services.inquiry.known import Posted
+from voltpay.services.inquiry.project import Project
+from voltpay.services.inquiry.questions import (
+    AccountQuestions,
+    ChargesOf,
+    LettersOf,
+    Payments,
+    Sources,
+)
+from voltpay.services.inquiry.rebuild import FactsSince, Rebuild
+from voltpay.services.inquiry.rows import Balances, Listed
+from voltpay.services.inquiry.settings import InquirySettings
+from voltpay.services.inquiry.store import Reader
+from voltpay.services.inquiry.summary import SettledEnds, Summary
+
+
+@dataclass(frozen=True)
+class Inquiry:
+    """Inquiry: stage `project`, the handlers, and what others are given.
+
+    `rebuild(facts, progress)` gives the number of payments. `statuses(ids)` tells what the read
+    model has of these payments. `purge` empties it within a transaction that has raised the epoch.
+    """
+
+    part: Part
+    rebuild: Callable[[FactsSince, Callable[[int], None]], Awaitable[int]]
+    statuses: Callable[[Sequence[PaymentId]], Awaitable[Mapping[PaymentId, Standing]]]
+    count_payments: Callable[[], Awaitable[int]]
+    purge: Callable[[Session], Awaitable[None]]
+
+
+def build(
+    engines: Engines,
+    settings: InquirySettings,
+    *,
+    processors: Sequence[str],
+    currency_default: str,
+    settled_ends: SettledEnds,
+    attempts_of: ChargesOf,
+    dead_of: LettersOf,
+) -> Inquiry:
+    """Inquiry on these engines. `processors`: the names that every summary has."""
+    primary = engines.primary("projection", size_max=1)
+    rebuilder = engines.primary("rebuild", size_max=1, timeout_ms=120_000)
+    replica = engines.replica("inquiry", size_max=settings.connections_max)
+    reader, bound = Reader(replica), Bound(settings.questions_at_once_max)
+    sources = Sources(reader, engines.cache, engines.intake, attempts_of, dead_of)
+    fence = Fence(primary)
+    handlers = api.handlers(
+        Payments(sources, engines.sealer, bound, _payments_cached(engines, settings, bound)),
+        _accounts(engines, settings, reader, bound),
+        Summary(reader, settled_ends, engines.clock, bound, settings, processors),
+        currency_default,
+    )
+
+    async def statuses(ids: Sequence[PaymentId]) -> Mapping[PaymentId, Standing]:
+        return {row.id: row.standing for row in await reader.payments(ids)}
+
+    async def purge(session: Session) -> None:
+        try:
+            passed = await settled_ends()
+        except Unavailable:
+            passed = {}
+        await store.purge(session, passed)
+
+    async def close() -> None:
+        await fence.close()
+        await primary.close()
+        await replica.close()
+
+    return Inquiry(
+        part=Part(
+            stages={"project": Project(fence, engines.cache)}, handlers=handlers, close=close
+        ),
+        rebuild=Rebuild(rebuilder, engines.clock, settings.rebuild_margin_ms),
+        statuses=statuses,
+        count_payments=reader.count,
+        purge=purge,
+    )
+
+
+def _payments_cached(engines: Engines, settings: InquirySettings, bound: Bound) -> Cached[Posted]:
+    ttl_ms = settings.payment_ttl_ms
+    return Cached("payment", Posted, engines.cache, engines.chance, bound, ttl_ms)
+
+
+def _accounts(
+    engines: Engines, settings: InquirySettings, reader: Reader, bound: Bound
+) -> AccountQuestions:
+    ttl_ms = settings.account_ttl_ms
+    return AccountQuestions(
+        reader,
+        bound,
+        Cached("balance", Balances, engines.cache, engines.chance, bound, ttl_ms),
+        Cached("transactions", Listed, engines.cache, engines.chance, bound, ttl_ms),
+    )

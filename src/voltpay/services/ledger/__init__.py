@@ -1,0 +1,1 @@
+"""The ledger: posts settled payments to books that always balance."""

@@ -1,0 +1,103 @@
+"""The rows of a batch, as COPY takes them. Pure."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from voltpay.core.codec import encode
+from voltpay.services.ledger.entries import KIND_SETTLED, BalanceKey, Entry, time_of
+
+Row = tuple[object, ...]
+
+IDEMPOTENCY: Final = ("payment_id", "kind", "day", "sequence", "posted_at")
+PAYMENT: Final = (
+    *("payment_id", "day", "account_id", "merchant_id", "processor_id", "currency"),
+    *("amount_minor", "fee_minor", "executed", "sequence", "requested_at", "posted_at"),
+    *("partition", "settled"),
+)
+POSTING: Final = (
+    *("payment_id", "kind", "day", "account_id", "slot", "currency", "sequence"),
+    "amount_minor",
+)
+
+
+class Ids(NamedTuple):
+    """Ids of the names in a batch."""
+
+    accounts: Mapping[str, int]
+    merchants: Mapping[str, int]
+    processors: Mapping[str, int]
+
+
+class Legs(NamedTuple):
+    """All postings of a batch in order, as columns: the balance each moves, and by how much."""
+
+    keys: Sequence[BalanceKey]
+    amounts: Sequence[int]
+
+
+def legs_of(entries: Sequence[Entry], accounts: Mapping[str, int]) -> Legs:
+    """The postings of entries, one after the other."""
+    keys: list[BalanceKey] = []
+    amounts: list[int] = []
+    for entry in entries:
+        currency = entry.currency
+        for account, slot, amount_minor in entry.legs:
+            keys.append((accounts[account], currency, slot))
+            amounts.append(amount_minor)
+    return Legs(keys, amounts)
+
+
+def customer_sequences(entries: Sequence[Entry], numbers: Sequence[int]) -> list[int]:
+    """Of the sequences of all postings, those of each entry's customer; 0 for no posting."""
+    sequences, at = [], 0
+    for entry in entries:
+        sequences.append(numbers[at] if entry.legs else 0)
+        at += len(entry.legs)
+    return sequences
+
+
+def idempotency_rows(entries: Sequence[Entry], sequences: Sequence[int], at: datetime) -> list[Row]:
+    """What a repeat will find."""
+    return [
+        (entry.key[0], KIND_SETTLED, entry.key[1], sequence, at)
+        for entry, sequence in zip(entries, sequences, strict=True)
+    ]
+
+
+def payment_rows(
+    entries: Sequence[Entry], ids: Ids, sequences: Sequence[int], at: datetime
+) -> list[Row]:
+    """One row a payment, declined ones too, with the fact as a rebuild replays it."""
+    found: list[Row] = []
+    for entry, sequence in zip(entries, sequences, strict=True):
+        settled = entry.settled
+        payment, attempt = settled.payment, settled.attempt
+        row = (
+            *entry.key,
+            ids.accounts[entry.customer],
+            ids.merchants[payment.merchant_id],
+            ids.processors[attempt.processor],
+            entry.currency,
+            payment.amount_minor,
+            settled.fee_minor,
+            settled.executed,
+            sequence,
+            time_of(attempt.requested_at_ms),
+            at,
+            entry.partition,
+            encode(settled),
+        )
+        found.append(row)
+    return found
+
+
+def posting_rows(entries: Sequence[Entry], legs: Legs, numbers: Sequence[int]) -> list[Row]:
+    """One row a posting."""
+    facts = [entry.key for entry in entries for _ in entry.legs]
+    return [
+        (payment_id, KIND_SETTLED, day, account, slot, currency, number, amount_minor)
+        for (payment_id, day), (account, currency, slot), number, amount_minor in zip(
+            facts, legs.keys, numbers, legs.amounts, strict=True
+        )
+    ]

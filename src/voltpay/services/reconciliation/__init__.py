@@ -1,0 +1,1 @@
+"""Reconciliation: hold everything that is known of every payment against everything else."""

@@ -1,0 +1,89 @@
+"""What is compared: each store's own view of every payment, id by id."""
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from msgspec import Struct
+
+
+class Execution(Struct, frozen=True):
+    """A processor's own record that it executed a payment."""
+
+    amount_minor: int
+    requested_at_ms: int
+
+
+class Posted(Struct, frozen=True):
+    """A payment as the ledger, or the read model, has it."""
+
+    processor: str
+    amount_minor: int
+    currency: int
+    executed: bool
+    requested_at_ms: int
+
+
+class AttemptSeen(Struct, frozen=True):
+    """An attempt row: `is_open` while its outcome is not known or not proven."""
+
+    processor: str
+    state: str
+    amount_minor: int
+    requested_at_ms: int
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the payment is in this attempt's custody."""
+        return self.state in {"sending", "unknown", "parked"}
+
+
+class Asked(Struct, frozen=True):
+    """What a client did: `outcome` is ok (202), fail (refused) or info (no clear answer)."""
+
+    payment_id: UUID
+    amount_minor: int
+    outcome: str
+
+
+class Difference(Struct, frozen=True):
+    """One thing that does not add up. `what` is a stable kind, `who` the payment or account."""
+
+    what: str
+    who: str
+    detail: str
+
+
+class Evidence(Struct, frozen=True):
+    """All of it, read from one database snapshot, after the processors' journals."""
+
+    journals: Mapping[str, Mapping[UUID, Sequence[Execution]]]
+    attempts: Mapping[UUID, Sequence[AttemptSeen]]
+    ledger: Mapping[UUID, Posted]
+    read_model: Mapping[UUID, Posted]
+    conflicts: frozenset[UUID]
+    dead: frozenset[UUID]
+    waiting: Mapping[str, int]
+    anomalies: Sequence[Difference]
+    asked: Sequence[Asked] = ()
+
+
+LIKELY_CAUSE: Mapping[str, str] = {
+    "lost": "a promise left the log without reaching an attempt or a dead letter",
+    "made up": "a payment was booked that nobody asked for",
+    "refused but made": "a request that was answered with an error was stored all the same",
+    "charged twice": "an attempt was opened elsewhere before the first was proven absent",
+    "not executed": "completed was said without a processor's word",
+    "not completed": "a processor executed it and its outcome was not adopted",
+    "wrong processor": "the outcome was attributed to another attempt",
+    "wrong amount": "the processor booked another amount than it was asked for",
+    "unposted": "a settled fact was lost before the ledger",
+    "unbalanced entry": "a posting was lost, altered or written past the ledger",
+    "missing posting": "a payment was written without its legs",
+    "doubled posting": "the ledger's idempotency was passed by",
+    "wrong balance": "a balance was changed without its posting, or the other way round",
+    "sequence gap": "a posting of the account was lost or written by two writers",
+    "stale read model": "a posted fact was lost, or the read model altered: voltpay rebuild",
+    "wrong summary": "the buckets were altered or a fact was counted twice: voltpay rebuild",
+    "read balance": "the read model's balance is not the ledger's: voltpay rebuild",
+    "left over": "it is still on its way, or nobody resolves it: voltpay dead list, doctor",
+}

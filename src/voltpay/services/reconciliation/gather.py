@@ -1,0 +1,162 @@
+"""Gather the evidence: the processors' journals first, then one snapshot of the database.
+
+Reads everything, writes nothing. Memory grows with the payments of the window: about 1 KB each.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final, Protocol
+from uuid import UUID
+
+from msgspec import Struct
+
+from voltpay.foundation.engines.postgres.pool import Postgres, Row, Session
+from voltpay.services.reconciliation.audits import AUDITS, OF_READ_MODEL
+from voltpay.services.reconciliation.evidence import (
+    Asked,
+    AttemptSeen,
+    Difference,
+    Evidence,
+    Execution,
+    Posted,
+)
+
+_FAR_FUTURE_MS: Final = 253_402_300_799_999
+_SHOWN_MAX: Final = 1_000
+
+
+class Window(Struct, frozen=True):
+    """Payments by requestedAt, UTC milliseconds, both ends inclusive."""
+
+    from_ms: int = 0
+    to_ms: int = _FAR_FUTURE_MS
+
+
+class Statement(Protocol):
+    """A processor's journal line."""
+
+    @property
+    def payment_id(self) -> UUID:
+        """Whose execution it is."""
+        ...
+
+    @property
+    def amount_minor(self) -> int:
+        """Minor units."""
+        ...
+
+    @property
+    def requested_at_ms(self) -> int:
+        """UTC milliseconds, as the processor booked it."""
+        ...
+
+
+Journal = Callable[[int, int], AsyncIterator[Sequence[Statement]]]
+"""A processor's own journal between two times, inclusive, page by page."""
+
+
+class Sources(Struct, frozen=True):
+    """Where the evidence comes from: journals and backlogs by name, and the database."""
+
+    database: Postgres
+    journals: Mapping[str, Journal]
+    backlogs: Mapping[str, Callable[[], Awaitable[int]]]
+
+
+async def gather(sources: Sources, window: Window, asked: Sequence[Asked] = ()) -> Evidence:
+    """All evidence of a window. `asked` is a client's history, where there is one."""
+    journals = {name: await _journal(journal, window) for name, journal in sources.journals.items()}
+    async with sources.database.transaction("repeatable_read") as session:
+        waiting = {name: await backlog() for name, backlog in sources.backlogs.items()}
+        bounds = (_moment(window.from_ms), _moment(window.to_ms))
+        return Evidence(
+            journals=journals,
+            attempts=await _attempts(session, bounds),
+            ledger=await _posted(session, _LEDGER, bounds),
+            read_model=await _posted(session, _READ_MODEL, bounds),
+            conflicts=await _ids(session, "select payment_id from routing.conflict"),
+            dead=await _ids(session, _DEAD),
+            waiting=waiting,
+            anomalies=await _anomalies(session, window, waiting),
+            asked=asked,
+        )
+
+
+async def _journal(journal: Journal, window: Window) -> Mapping[UUID, Sequence[Execution]]:
+    found: dict[UUID, list[Execution]] = {}
+    async for page in journal(window.from_ms, window.to_ms):
+        for line in page:
+            execution = Execution(line.amount_minor, line.requested_at_ms)
+            found.setdefault(line.payment_id, []).append(execution)
+    return found
+
+
+_ATTEMPTS: Final = """
+    select payment_id, processor, state, amount_minor,
+           (extract(epoch from requested_at) * 1000)::bigint as requested_at_ms
+      from routing.attempt where requested_at between $1 and $2 order by payment_id, number"""
+_LEDGER: Final = """
+    select p.payment_id, r.name as processor, p.amount_minor, p.currency, p.executed,
+           (extract(epoch from p.requested_at) * 1000)::bigint as requested_at_ms
+      from ledger.payment p join reference.processor r on r.id = p.processor_id
+     where p.requested_at between $1 and $2"""
+_READ_MODEL: Final = """
+    select payment_id, processor, amount_minor, currency, executed,
+           (extract(epoch from requested_at) * 1000)::bigint as requested_at_ms
+      from inquiry.payment where requested_at between $1 and $2"""
+_DEAD: Final = (
+    "select payment_id from dead.letter where state = 'buried' and payment_id is not null"
+)
+
+
+async def _attempts(
+    session: Session, bounds: tuple[datetime, datetime]
+) -> Mapping[UUID, Sequence[AttemptSeen]]:
+    found: dict[UUID, list[AttemptSeen]] = {}
+    for row in await session.fetch(_ATTEMPTS, *bounds):
+        seen = AttemptSeen(
+            row["processor"], row["state"], row["amount_minor"], row["requested_at_ms"]
+        )
+        found.setdefault(_uuid(row), []).append(seen)
+    return found
+
+
+async def _posted(
+    session: Session, sql: str, bounds: tuple[datetime, datetime]
+) -> Mapping[UUID, Posted]:
+    return {
+        _uuid(row): Posted(
+            row["processor"],
+            row["amount_minor"],
+            row["currency"],
+            row["executed"],
+            row["requested_at_ms"],
+        )
+        for row in await session.fetch(sql, *bounds)
+    }
+
+
+async def _ids(session: Session, sql: str) -> frozenset[UUID]:
+    return frozenset(_uuid(row) for row in await session.fetch(sql))
+
+
+def _uuid(row: Row) -> UUID:
+    return UUID(bytes=row["payment_id"].bytes)
+
+
+async def _anomalies(
+    session: Session, window: Window, waiting: Mapping[str, int]
+) -> Sequence[Difference]:
+    days = f"between '{_moment(window.from_ms):%Y-%m-%d}' and '{_moment(window.to_ms):%Y-%m-%d}'"
+    found: list[Difference] = []
+    for what, sql in AUDITS.items():
+        if what in OF_READ_MODEL and waiting.get("payment.posted", 0):
+            continue
+        bounded = sql.replace("{window_p}", f"p.day {days}").replace("{window}", f"day {days}")
+        rows = await session.fetch(f"{bounded} limit {_SHOWN_MAX}")
+        found += [Difference(what, row["who"] or "?", row["detail"]) for row in rows]
+    return found
+
+
+def _moment(at_ms: int) -> datetime:
+    return datetime.fromtimestamp(at_ms / 1000, UTC)

@@ -1,0 +1,28 @@
+"""The verdict in words: what was counted, what does not add up, and its likely cause."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final
+
+from voltpay.services.reconciliation.compare import Verdict
+from voltpay.services.reconciliation.evidence import LIKELY_CAUSE
+
+SHOWN_MAX: Final = 50
+
+
+def lines_of(verdict: Verdict) -> Iterator[str]:
+    """Plain lines for a terminal."""
+    for name, count in verdict.counts.items():
+        yield f"{name:<28} {count:>10,}"
+    if verdict.holds:
+        yield ""
+        yield "It adds up, id by id: nothing lost or doubled, books sum to zero, journals equal."
+        return
+    yield ""
+    yield f"It does NOT add up: {len(verdict.differences)} differences."
+    for what, count in Counter(each.what for each in verdict.differences).items():
+        yield f"  {what}: {count}; likely cause: {LIKELY_CAUSE[what]}"
+    for each in verdict.differences[:SHOWN_MAX]:
+        yield f"    {each.what:<18} {each.who}  {each.detail}"
+    if len(verdict.differences) > SHOWN_MAX:
+        yield f"    … and {len(verdict.differences) - SHOWN_MAX} more"

@@ -1,0 +1,39 @@
+"""How fast a processor answers, and how many calls it may hold: pure functions.
+
+Concurrency follows additive increase and multiplicative decrease.
+"""
+
+from typing import Final
+
+from msgspec import Struct
+
+DECREASE: Final = 0.7
+_QUICK: Final = 0.2
+_SLUGGISH: Final = 0.02
+
+
+class Latency(Struct, frozen=True):
+    """Two moving averages of the answers' latency: their difference is the trend."""
+
+    quick_ms: float = 0.0
+    sluggish_ms: float = 0.0
+    at_ms: int = -1
+
+
+def grown(limit: float, limit_max: int) -> float:
+    """The limit after one good answer: a limit's worth of them adds one."""
+    return min(float(limit_max), limit + 1.0 / limit)
+
+
+def shrunk(limit: float, limit_min: int) -> float:
+    """The limit after a bad answer."""
+    return max(float(limit_min), limit * DECREASE)
+
+
+def measured(latency: Latency, sample_ms: int, now_ms: int, fresh_ms: int) -> Latency:
+    """The averages with one more sample; they begin anew after a silence."""
+    if latency.at_ms < 0 or now_ms - latency.at_ms > fresh_ms:
+        return Latency(float(sample_ms), float(sample_ms), now_ms)
+    quick = latency.quick_ms + _QUICK * (sample_ms - latency.quick_ms)
+    sluggish = latency.sluggish_ms + _SLUGGISH * (sample_ms - latency.sluggish_ms)
+    return Latency(quick, sluggish, now_ms)

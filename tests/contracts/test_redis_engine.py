@@ -1,0 +1,135 @@
+"""What is the Redis engine's own: names, positions, scripts, and how it keeps house."""
+
+import asyncio
+from uuid import UUID
+
+import pytest
+
+from tests.contracts.worlds import ALIVE_MS, RedisWorld, a_claim, a_record, numbers_of, records
+from voltpay.foundation.engines.redis.names import (
+    claim_key,
+    claim_key_of,
+    cursor_text,
+    id_of,
+    partition_of,
+    position_of,
+    position_of_cursor,
+)
+from voltpay.foundation.engines.redis.shared import SharedConsumer
+
+
+@pytest.mark.parametrize(
+    ("key", "partition"), [("123456789", 62), ("account-1", 80), ("anna", 63), ("zoë", 64)]
+)
+def test_a_key_has_the_same_partition_for_good(key: str, partition: int) -> None:
+    assert partition_of(key, 100) == partition
+
+
+@pytest.mark.parametrize(
+    ("stream_id", "position"),
+    [
+        (b"0-0", 0),
+        (b"0-1", 1),
+        (b"1-0", 1_048_576),
+        (b"1763690000000-1048575", 1763690000001 * 1_048_576 - 1),
+        (b"8796093022207-1048575", 2**63 - 1),
+    ],
+)
+def test_a_stream_id_is_a_position_and_back(stream_id: bytes, position: int) -> None:
+    assert position_of(stream_id) == position
+    assert id_of(position).encode() == stream_id
+    assert position_of_cursor(cursor_text(position).encode()) == position
+
+
+def test_cursors_compare_like_their_positions() -> None:
+    positions = [0, 1, 9, 10, 1_048_575, 1_048_576, 2**53, 2**53 + 1, 2**62, 2**63 - 1]
+    assert sorted(map(cursor_text, positions)) == [cursor_text(one) for one in positions]
+
+
+def test_a_claim_has_one_key_by_text_and_by_value() -> None:
+    payment_id = UUID("6f2a4c4e-5d0f-5c0a-9a39-0c9b7f1d2e55")
+    assert claim_key(str(payment_id)) == claim_key_of(payment_id)
+
+
+async def test_sequences_stay_small_when_the_clock_was_set_back(world: RedisWorld) -> None:
+    log = world.log()
+    await log.prepare()
+    ahead = 4_000_000_000_000
+    world.ask("XADD", "log:high", f"{ahead}-600000", "b", "0")
+    await log.append(records("high", [1]))
+    await log.append(records("high", [2]))
+    await world.intake().accept([a_claim()], 0)
+    taken = await log.shared(["high"], "workers").take(10, 0)
+    first, second, third, fourth = (id_of(one.position) for one in taken)
+    assert (first, second) == (f"{ahead}-600000", f"{ahead}-600001")
+    assert (third, fourth) == (f"{ahead + 1}-1", f"{ahead + 1}-2")
+    assert await log.backlog("high", "workers") == 4
+
+
+async def test_scripts_are_loaded_again_when_the_server_forgot_them(world: RedisWorld) -> None:
+    log = world.log()
+    await log.prepare()
+    await log.append(records("high", [1]))
+    world.ask("SCRIPT", "FLUSH")
+    await log.append(records("high", [2]))
+    assert await log.backlog("high", "workers") == 2
+
+
+async def test_dead_consumers_go_when_nothing_is_pending_on_them(world: RedisWorld) -> None:
+    log = world.log()
+    await log.prepare()
+    await log.append(records("high", [1]))
+    idle, holding = log.shared(["high"], "workers"), log.shared(["high"], "workers")
+    await holding.take(1, 0)
+    await idle.take(1, 0)
+    await log.append(records("high", [2]))
+    await idle.finish(await idle.take(1, 0), [])
+    assert len(world.ask("XINFO", "CONSUMERS", "log:high", "workers")) == 2
+    await world.vanish(idle)
+    await world.vanish(holding)
+    watching = world.log(instance="two").shared(["high"], "workers")
+    taken = []
+    for _ in range(20):
+        taken += await watching.take(10, ALIVE_MS // 4)
+    assert numbers_of(taken) == [1]
+    (left,) = world.ask("XINFO", "CONSUMERS", "log:high", "workers")
+    assert left["name" if "name" in left else b"name"].startswith(b"two:")
+
+
+async def test_a_silent_owner_stops_being_alive(world: RedisWorld) -> None:
+    consumer = world.log().shared(["high"], "workers")
+    assert isinstance(consumer, SharedConsumer)
+    heart = consumer._heart
+    await heart.begin()
+    heart._used_at -= 120
+    await asyncio.sleep(2 * ALIVE_MS / 1000)
+    assert world.ask("EXISTS", heart._key) == 0
+    heart.use()
+    await asyncio.sleep(ALIVE_MS / 1000)
+    assert world.ask("EXISTS", heart._key) == 1
+
+
+async def test_an_idle_take_writes_nothing(world: RedisWorld) -> None:
+    log = world.log(alive_ms=60_000)
+    await log.prepare()
+    consumer, ordered = log.shared(["high"], "workers"), log.ordered("facts", "books")
+    await consumer.take(1, 0)
+    before = world.ask("INFO", "persistence")["aof_current_size"]
+    for _ in range(20):
+        await consumer.take(1, 1)
+        await ordered.take(1, 1)
+    assert world.ask("INFO", "persistence")["aof_current_size"] == before
+
+
+async def test_a_finish_of_thousands_is_one_call(world: RedisWorld) -> None:
+    log = world.log()
+    await log.prepare()
+    await log.append(records("high", range(6_000)))
+    consumer = log.shared(["high"], "workers")
+    taken = await consumer.take(6_000, 0)
+    assert len(taken) == 6_000
+    await consumer.failed(taken[5_999])
+    await consumer.finish(taken, [a_record("low", n, closes="") for n in range(6_000)])
+    assert await log.backlog("high", "workers") == 0
+    assert await log.backlog("low", "workers") == 6_000
+    assert await consumer.failed(taken[5_999]) == 1

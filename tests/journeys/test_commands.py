@@ -1,0 +1,107 @@
+"""Every command of the command line, on a running installation, by its effects."""
+
+import json
+import re
+
+
+def test_version_says_the_version(stack):
+    assert re.fullmatch(r"\d+\.\d+\.\d+\n", stack.run("version").stdout)
+
+
+def test_help_lists_every_family(stack):
+    shown = stack.run("--help").stdout
+    for name in ("up", "run", "demo", "migrate", "rebuild", "reconcile", "dead", "topology"):
+        assert name in shown
+
+
+def test_topology_is_read_from_the_registered_stages(stack):
+    shown = stack.run("topology").stdout
+    for name in ("route", "post", "project", "shelve", "payment.settled"):
+        assert name in shown
+
+
+def test_config_shows_settings_and_masks_secrets(stack):
+    stack.settings["VOLTPAY_SECRET"] = "x" * 40
+    try:
+        shown = stack.run("config").stdout
+    finally:
+        del stack.settings["VOLTPAY_SECRET"]
+    assert "VOLTPAY_INGEST__BACKLOG_MAX" in shown
+    assert "x" * 40 not in shown
+    assert "********" in shown
+
+
+def test_doctor_finds_every_engine_well(stack):
+    shown = stack.run("doctor", "--data", str(stack.folder)).stdout
+    for engine in ("log", "cache", "database", "schema"):
+        assert re.search(rf"{engine}\s+ok", shown)
+
+
+def test_migrate_status_lists_what_is_applied(stack):
+    shown = stack.run("migrate", "status", "--data", str(stack.folder)).stdout
+    assert "0003" in shown
+    assert "applied" in shown
+
+
+def test_rebuild_ends_with_the_same_content(stack):
+    payment_id = stack.pay(2, accountId="rebuilt")
+    stack.until_status(payment_id, "completed")
+    before = stack.call("GET", "/accounts/rebuilt/transactions")[2]
+    shown = stack.run("rebuild", "--data", str(stack.folder)).stdout
+    assert "rebuilt from" in shown
+    assert stack.call("GET", "/accounts/rebuilt/transactions")[2] == before
+    assert "It adds up" in stack.run("reconcile", "--data", str(stack.folder)).stdout
+
+
+def test_reconcile_bounds_its_window(stack):
+    shown = stack.run(
+        "reconcile", "--data", str(stack.folder), "--from", "2001-01-01T00:00:00Z", "--to",
+        "2001-01-02T00:00:00Z",
+    )
+    assert re.search(r"completed\s+0", shown.stdout)
+
+
+def test_clean_leaves_what_is_young(stack):
+    stack.run("clean", "--data", str(stack.folder))
+    assert "It adds up" in stack.run("reconcile", "--data", str(stack.folder)).stdout
+
+
+def test_dead_list_is_empty_and_an_unknown_letter_is_refused_in_one_line(stack):
+    assert stack.run("dead", "list", "--data", str(stack.folder)).returncode == 0
+    done = stack.run("dead", "show", "999", "--data", str(stack.folder), check=False)
+    assert done.returncode == 2
+    assert done.stderr == "voltpay: no dead letter has this id\n"
+
+
+def test_run_without_engines_says_how_to_mend_it(stack):
+    done = stack.run("run", "ledger", check=False)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "VOLTPAY_LOG_URL" in done.stderr
+
+
+def test_a_mistyped_setting_is_refused_with_a_suggestion(stack):
+    stack.settings["VOLTPAY_INGEST__BACKLOG_MAXX"] = "7"
+    try:
+        done = stack.run("config", check=False)
+    finally:
+        del stack.settings["VOLTPAY_INGEST__BACKLOG_MAXX"]
+    assert done.returncode == 2
+    assert "did you mean VOLTPAY_INGEST__BACKLOG_MAX?" in done.stderr
+
+
+def test_a_second_up_on_the_same_folder_is_refused_in_one_line(stack):
+    done = stack.run("up", "--data", str(stack.folder), "--port", "1", check=False)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_logs_are_json_and_hold_no_personal_data(stack):
+    payment_id = stack.pay(4, email="secret.person@example.org", description="very private")
+    stack.until_status(payment_id, "completed")
+    text = (stack.folder / "voltpay.log").read_text()
+    assert text
+    for line in text.splitlines():
+        assert json.loads(line)["role"]
+    assert "secret.person" not in text
+    assert "very private" not in text
