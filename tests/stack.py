@@ -89,6 +89,7 @@ class Stack:
             timeout=120,
             env=self.environment(),
             cwd=self.folder,
+            check=False,
         )
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
@@ -122,11 +123,12 @@ class Stack:
         return answer
 
     def until_status(self, payment_id, status, timeout_s=20):
-        """Wait until a payment has the status; gives the full view."""
+        """Wait until a payment has the status and is posted; gives the full view."""
 
         def view():
             code, _, answer = self.call("GET", f"/payments/{payment_id}")
-            return answer if code == 200 and answer["status"] == status else None
+            is_there = code == 200 and answer["status"] == status and "postedAt" in answer
+            return answer if is_there else None
 
         return self.until(view, timeout_s)
 

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-
 from tests.contracts.servers import CACHE, LOG, StreamServer, program_of
 from tests.contracts.worlds import CacheWorld, RedisWorld
 

@@ -2,10 +2,11 @@
 
 import asyncio
 import random
+from itertools import pairwise
 
 import pytest
-
 from tests.contracts.worlds import CacheWorld
+
 from voltpay.core.errors import Unavailable
 from voltpay.foundation.seams.cache import Entry
 
@@ -37,7 +38,7 @@ async def test_an_older_version_is_refused_and_an_equal_one_replaces(
 
 async def test_versions_are_compared_exactly_up_to_two_to_the_63(cache_world: CacheWorld) -> None:
     cache = cache_world.cache()
-    for lower, higher in zip(VERSIONS, VERSIONS[1:], strict=False):
+    for lower, higher in pairwise(VERSIONS):
         key = str(higher)
         up = [an_entry(lower, key=key), an_entry(higher, key=key)]
         assert list(await cache.put_if_newer(up)) == [True, True]

@@ -4,8 +4,8 @@ import asyncio
 from uuid import uuid4
 
 import pytest
-
 from tests.contracts.worlds import LogWorld, WholeLog, a_claim
+
 from voltpay.core.errors import Unavailable
 from voltpay.core.ids import PaymentId
 from voltpay.core.payment import Fingerprint

@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
-
 from tests.contracts.worlds import LogWorld, WholeLog, a_record, numbers_of, records
+
 from voltpay.core.errors import Misconfigured, Unavailable
 from voltpay.foundation.seams.log import Consumer, Delivery, Record
 
@@ -54,13 +54,21 @@ async def test_records_without_a_key_are_spread(world: LogWorld) -> None:
     assert {one.partition for one in taken} == {0, 1, 2, 3}
 
 
-async def test_a_busy_partition_does_not_starve_the_others(world: LogWorld) -> None:
+async def test_busy_partitions_share_a_take(world: LogWorld) -> None:
+    log = await a_prepared_log(world)
+    await log.append(facts(2_000, keys=20))
+    taken = await log.ordered("facts", "books").take(40, 0)
+    partitions = [one.partition for one in taken]
+    assert [partitions.count(number) for number in range(4)] == [10, 10, 10, 10]
+
+
+async def test_what_an_idle_partition_leaves_goes_to_a_busy_one(world: LogWorld) -> None:
     log = await a_prepared_log(world)
     await log.append(facts(500))
-    await log.append(facts(40, keys=20))
-    taken = await log.ordered("facts", "books").take(40, 0)
-    assert len(taken) == 40
-    assert len({one.partition for one in taken}) > 2
+    await log.append([a_record("facts", 1_000 + number) for number in range(4)])
+    taken = await log.ordered("facts", "books").take(100, 0)
+    assert len(taken) == 100
+    assert {one.partition for one in taken} == {0, 1, 2, 3}
 
 
 async def test_a_lone_busy_partition_fills_the_whole_take(world: LogWorld) -> None:

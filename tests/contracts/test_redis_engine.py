@@ -4,8 +4,8 @@ import asyncio
 from uuid import UUID
 
 import pytest
-
 from tests.contracts.worlds import ALIVE_MS, RedisWorld, a_claim, a_record, numbers_of, records
+
 from voltpay.foundation.engines.redis.names import (
     claim_key,
     claim_key_of,
@@ -16,6 +16,7 @@ from voltpay.foundation.engines.redis.names import (
     position_of_cursor,
 )
 from voltpay.foundation.engines.redis.shared import SharedConsumer
+from voltpay.foundation.seams.log import Delivery
 
 
 @pytest.mark.parametrize(
@@ -88,12 +89,30 @@ async def test_dead_consumers_go_when_nothing_is_pending_on_them(world: RedisWor
     await world.vanish(idle)
     await world.vanish(holding)
     watching = world.log(instance="two").shared(["high"], "workers")
-    taken = []
+    taken: list[Delivery] = []
     for _ in range(20):
         taken += await watching.take(10, ALIVE_MS // 4)
     assert numbers_of(taken) == [1]
     (left,) = world.ask("XINFO", "CONSUMERS", "log:high", "workers")
     assert left["name" if "name" in left else b"name"].startswith(b"two:")
+
+
+async def test_nobody_is_taken_for_dead_just_after_the_server_was_away(world: RedisWorld) -> None:
+    log = world.log()
+    await log.prepare()
+    await log.append(records("high", range(3)))
+    one, other = log.shared(["high"], "workers"), log.shared(["high"], "workers")
+    await one.take(3, 0)
+    assert list(await other.take(3, 2 * ALIVE_MS)) == []
+    await world.kill()
+    await asyncio.sleep(ALIVE_MS / 1000)
+    world.start()
+    await asyncio.sleep(ALIVE_MS / 2000)
+    await world.vanish(one)
+    for key in world.ask("KEYS", "alive:*"):
+        world.ask("DEL", key)
+    assert list(await other.take(3, ALIVE_MS // 4)) == []
+    assert numbers_of(await other.take(3, 4 * ALIVE_MS)) == [0, 1, 2]
 
 
 async def test_a_silent_owner_stops_being_alive(world: RedisWorld) -> None:

@@ -9,6 +9,7 @@ from typing import Protocol
 from uuid import UUID, uuid4
 
 from tests.contracts.servers import MEMORY_BYTES, StreamServer
+
 from voltpay.core.codec import encode
 from voltpay.core.ids import PaymentId
 from voltpay.core.messages import PaymentAccepted
@@ -119,7 +120,9 @@ class RedisWorld:
 
     def kept(self, topic: str) -> int:
         """Entries of the topic's streams."""
-        return sum(self._server.ask("XLEN", key) for key in self._server.ask("KEYS", f"log:{topic}*"))
+        return sum(
+            self._server.ask("XLEN", key) for key in self._server.ask("KEYS", f"log:{topic}*")
+        )
 
     def life_of_claim_s(self, payment_id: UUID) -> int | None:
         """The claim's TTL."""

@@ -36,7 +36,7 @@ def test_a_message_proves_a_state(message: Message, status: Status, detail: str)
 
 
 def test_a_later_message_has_a_higher_rank() -> None:
-    life = [PaymentAccepted(payment()), PaymentDeferred(payment(), "full"), DEAD]
+    life: list[Message] = [PaymentAccepted(payment()), PaymentDeferred(payment(), "full"), DEAD]
     life += [settled(), posted(settled())]
     ranks = [standing_of(message)[1].rank for message in life]
     assert ranks == sorted(set(ranks))

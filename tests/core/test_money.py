@@ -25,7 +25,7 @@ def test_an_amount_survives_the_way_out_and_in(amount_minor: int, currency: Curr
     major = major_of(amount_minor, currency)
     assert minor_of(major, currency) == amount_minor
     assert minor_of(Decimal(str(major)), currency) == amount_minor
-    assert -major.as_tuple().exponent == currency.decimals
+    assert major.as_tuple().exponent == -currency.decimals
 
 
 @given(amounts, currencies)

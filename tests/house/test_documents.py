@@ -69,7 +69,7 @@ def _defined(body: list[ast.stmt], prefix: str) -> Iterator[str]:
 def named_commands(page: Path, program: str) -> set[tuple[str, ...]]:
     """The words that follow a program's name where a page shows code."""
     code = "\n".join(_CODE.findall(page.read_text()))
-    found = re.findall(rf"(?:^|[`$\s]){program} ((?:[a-z][a-z-]*[ \n`]*)+)", code, re.MULTILINE)
+    found = re.findall(rf"(?:^|[`$\s/]){program} ((?:[a-z][a-z-]*[ \n`]*)+)", code, re.MULTILINE)
     return {tuple(words.replace("`", " ").splitlines()[0].split()) for words in found}
 
 

@@ -22,7 +22,7 @@ def test_passes(): pass
 def outcome(folder: Path, source: str, *, no_skip: str) -> str:
     """The closing line of pytest on a file of this source."""
     (folder / "test_it.py").write_text(source)
-    bare = ["-c", os.devnull, "--rootdir", folder]
+    bare = ["-c", os.devnull, "--rootdir", str(folder)]
     ended = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "tests.noskip", *bare, folder],
         cwd=ROOT,
@@ -31,7 +31,8 @@ def outcome(folder: Path, source: str, *, no_skip: str) -> str:
         text=True,
         check=False,
     )
-    return ended.stdout.splitlines()[-1].rpartition(" in ")[0].strip("= ")
+    closing: str = ended.stdout.splitlines()[-1]
+    return closing.rpartition(" in ")[0].strip("= ")
 
 
 @pytest.mark.parametrize(

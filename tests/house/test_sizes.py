@@ -10,7 +10,7 @@ TEST_FILE_MAX = 500
 FUNCTION_MAX = 60
 
 LONG_FILE = 200
-LONG_FILES_MAX = 20
+LONG_FILES_MAX = 19
 """How many files of the package are longer than LONG_FILE."""
 
 LONG_FUNCTION = 30

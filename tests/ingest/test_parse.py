@@ -116,6 +116,7 @@ def test_bytes_that_are_no_json_object_are_malformed(raw):
         ("accountId", '""'),
         ("accountId", '"has space"'),
         ("accountId", f'"{"a" * 65}"'),
+        ("accountId", '"anonymous:shop"'),
         ("merchantId", "null"),
         ("description", f'"{"d" * 501}"'),
         ("description", '"nul\\u0000"'),

@@ -3,8 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from litestar.testing import AsyncTestClient
-
+from httpx import ASGITransport, AsyncClient
 from tests.inquiry.stand import Stand, opened, stand_on
 
 
@@ -19,7 +18,8 @@ async def stand(database_url: str, log_url: str, cache_url: str) -> AsyncIterato
 
 
 @pytest.fixture
-async def client(stand: Stand) -> AsyncIterator[AsyncTestClient]:
+async def client(stand: Stand) -> AsyncIterator[AsyncClient]:
     """An HTTP client of the handlers."""
-    async with AsyncTestClient(stand.app()) as made:
+    transport = ASGITransport(stand.app())
+    async with AsyncClient(transport=transport, base_url="http://voltpay") as made:
         yield made

@@ -1,5 +1,7 @@
 """The cover of a window: every millisecond once, in few ranges."""
 
+from itertools import pairwise
+
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -28,7 +30,7 @@ def test_the_spans_join_to_the_very_window(one: int, other: int) -> None:
     spans = cover(Window(first, last))
     assert spans[0].since_ms == first
     assert spans[-1].until_ms == last + 1
-    for before, after in zip(spans, spans[1:], strict=False):
+    for before, after in pairwise(spans):
         assert before.until_ms == after.since_ms
     assert len(spans) <= 9
 

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
-
 from tests.inquiry.stand import TABLES, Stand, posted, taken
 from tests.inquiry.test_project import some_facts
+
 from voltpay.core.messages import PaymentPosted
 from voltpay.services.inquiry.rebuild import FactsSince, PurgedMeanwhile, RebuildRuns
 
@@ -98,9 +98,7 @@ async def test_during_projection_nothing_is_lost_or_counted_twice(stand: Stand) 
 
 
 def _at(fact: PaymentPosted, posted_at_ms: int) -> PaymentPosted:
-    return PaymentPosted(
-        fact.settled, fact.sequence, posted_at_ms, fact.partition, fact.position
-    )
+    return PaymentPosted(fact.settled, fact.sequence, posted_at_ms, fact.partition, fact.position)
 
 
 async def test_a_second_rebuild_at_the_same_time_is_refused(stand: Stand) -> None:
@@ -148,9 +146,7 @@ async def test_a_long_question_only_delays_the_swap(stand: Stand) -> None:
     database = stand.engines.primary("reader")
     async with database.transaction() as session:
         await session.fetch("select * from inquiry.payment")
-        rebuilding = asyncio.create_task(
-            stand.inquiry.rebuild(ledger_of([fact]), lambda _: None)
-        )
+        rebuilding = asyncio.create_task(stand.inquiry.rebuild(ledger_of([fact]), lambda _: None))
         await asyncio.sleep(2.5)
         assert not rebuilding.done()
     assert await rebuilding == 1

@@ -2,15 +2,17 @@
 
 import asyncio
 import random
+from collections.abc import Sequence
 
 import pytest
-
 from tests.inquiry.stand import NOW_MS, Stand, id_of, posted, stand_on
 from tests.inquiry.test_project import some_facts
+
 from voltpay.core.errors import Unavailable
 from voltpay.core.messages import PaymentPosted
 from voltpay.services.inquiry.cached import Bound
-from voltpay.services.inquiry.cover import cover
+from voltpay.services.inquiry.cover import Span, cover
+from voltpay.services.inquiry.rows import Totals
 from voltpay.services.inquiry.store import _TOTALS, Reader
 from voltpay.services.inquiry.summary import Summary, Summed
 from voltpay.services.inquiry.window import EARLIEST_MS, LATEST_MS, Window
@@ -81,6 +83,26 @@ async def test_it_waits_for_the_projection_to_pass_what_had_settled(stand: Stand
     summed = await asked
     assert summed.is_complete
     assert summed.processors["default"].total_requests == 1
+
+
+async def test_it_waits_on_the_small_table_and_adds_up_once(stand: Stand) -> None:
+    class Counting(Reader):
+        asked = 0
+
+        async def totals(self, currency: str, spans: Sequence[Span]) -> Totals:
+            self.asked += 1
+            return await super().totals(currency, spans)
+
+    stand.ends = {0: 5}
+    reader = Counting(stand.engines.replica("test"))
+    summary = Summary(
+        reader, stand.ends_of, stand.engines.clock, Bound(64), stand.settings, ["default"]
+    )
+    asked = asyncio.create_task(summary(ALL, "EUR"))
+    await asyncio.sleep(0.05)
+    await stand.have(posted(position=5))
+    assert (await asked).is_complete
+    assert reader.asked == 1
 
 
 async def test_it_says_when_the_projection_did_not_come_in_time(stand: Stand) -> None:

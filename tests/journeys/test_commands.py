@@ -55,7 +55,12 @@ def test_rebuild_ends_with_the_same_content(stack):
 
 def test_reconcile_bounds_its_window(stack):
     shown = stack.run(
-        "reconcile", "--data", str(stack.folder), "--from", "2001-01-01T00:00:00Z", "--to",
+        "reconcile",
+        "--data",
+        str(stack.folder),
+        "--from",
+        "2001-01-01T00:00:00Z",
+        "--to",
         "2001-01-02T00:00:00Z",
     )
     assert re.search(r"completed\s+0", shown.stdout)

@@ -7,8 +7,8 @@ import pytest
 from tests.ledger.books import Books, opened, settled, taken
 
 from voltpay.core.errors import Unavailable
+from voltpay.foundation.engines.postgres.fence import FenceLost
 from voltpay.services.ledger.entries import entry_of
-from voltpay.services.ledger.fence import FenceLost
 
 TERMINATE = """
 select count(pg_terminate_backend(pid)) from pg_stat_activity

@@ -40,7 +40,7 @@ async def test_the_parts_of_a_built_ledger_work_on_one_database(
     fact = settled()
     await stage.own([3])
     published = await stage(taken([fact]))
-    seen = [one async for chunk in ledger.facts() for one in chunk]
+    seen = [one async for chunk in ledger.facts(0) for one in chunk]
     asked = [(fact.payment.id, fact.attempt.requested_at_ms)]
     assert [one.settled for one in seen] == [one.settled for one in published] == [fact]
     assert await ledger.posted_among(asked) == {fact.payment.id}

@@ -75,7 +75,7 @@ async def test_a_traceparent_that_is_none_is_left_out(
         (always(200, b"{}", b"content-encoding: gzip"), Executed(1990, NOON_MS)),
         (always(200, b"{}", b"x-odd: \xff\xfe"), Executed(1990, NOON_MS)),
         (always(402, b'{"declined":"no_funds"}'), Declined("no_funds")),
-        (always(402), Unknown("402 without a reason")),
+        (always(402, b"{}"), Unknown("402 without a reason")),
         (always(404), Unknown("status 404")),
         (always(422), Duplicate()),
         (always(429, b"", b"retry-after: 2"), NotDone("429", False, 2000)),

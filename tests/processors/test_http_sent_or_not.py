@@ -168,6 +168,22 @@ async def test_without_a_free_slot_nothing_was_sent_and_the_breaker_does_not_min
     assert await holding == Unknown("timeout")
 
 
+async def test_without_time_nothing_is_sent_and_no_slot_is_kept(
+    raw: StartRaw, processor_at: MakeProcessor, charge_of: MakeCharge
+) -> None:
+    async def answer(connection: Connection) -> None:
+        await connection.read()
+        await connection.answer(200)
+
+    server = await raw(answer)
+    processor = processor_at(server.url, connections_max=1)
+
+    for _ in range(3):
+        assert isinstance(await processor.charge(charge_of(), 0), NotDone)
+    assert server.requests == []
+    assert isinstance(await processor.charge(charge_of(), 1000), Executed)
+
+
 async def test_a_pooled_connection_that_breaks_after_reading_is_unknown_and_not_sent_again(
     raw: StartRaw, processor_at: MakeProcessor, charge_of: MakeCharge
 ) -> None:

@@ -1,5 +1,6 @@
 """The challenge's protocol, byte for byte, and what answers prove."""
 
+import json
 from decimal import Decimal
 from uuid import UUID
 
@@ -8,15 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voltpay.core.money import CURRENCIES
-from voltpay.processors.protocol import (
+from voltpay.processors.answers import (
     Page,
-    amount_text,
     finding_of,
     health_of,
     outcome_of,
     page_of,
-    payment_json,
     retry_after_ms_of,
+)
+from voltpay.processors.protocol import (
+    amount_text,
+    payment_json,
     strict_json,
     time_ms,
     time_text,
@@ -264,18 +267,12 @@ JSON = st.recursive(
 )
 
 
-@given(st.integers(100, 599), st.binary(max_size=40) | JSON.map(lambda value: _dumped(value)))
+@given(st.integers(100, 599), st.binary(max_size=40) | JSON.map(json.dumps).map(str.encode))
 def test_no_answer_makes_the_readers_raise(status: int, body: bytes) -> None:
     answered(status, body)
     finding_of(status, body, ID, EUR)
     health_of(status, body, None)
     page_of(body, EUR)
-
-
-def _dumped(value: object) -> bytes:
-    import json
-
-    return json.dumps(value).encode()
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,8 @@ class SimulatedProcessor:
         self.health_answer: Health | NoHealth = Health(False, 0)
         self.health_calls = 0
         self.closed = False
+        self.late: list[asyncio.Task[None]] = []
+        self._posted = asyncio.Event()
 
     def insert(self, charge: Charge, amount_minor: int | None = None) -> bool:
         if charge.payment_id in self.journal:
@@ -94,11 +96,18 @@ class SimulatedProcessor:
 
     async def charge(self, charge: Charge, timeout_ms: int) -> Outcome:
         self.posts.append(charge)
+        self._posted.set()
         behaviour = self.behaviours.pop(0) if self.behaviours else honestly
         try:
             return await asyncio.wait_for(behaviour(self, charge), timeout_ms / 1000)
         except TimeoutError:
             return Unknown("timeout")
+
+    async def was_sent(self, count: int = 1) -> None:
+        """Wait for that many POSTs."""
+        while len(self.posts) < count:
+            self._posted.clear()
+            await self._posted.wait()
 
     async def find(self, payment_id: UUID, timeout_ms: int) -> Finding:
         self.questions += 1
@@ -133,6 +142,16 @@ async def executes_then_hangs(processor: SimulatedProcessor, charge: Charge) -> 
 async def hangs_without_executing(processor: SimulatedProcessor, charge: Charge) -> Outcome:
     await asyncio.sleep(60)
     return Unknown("unreachable")
+
+
+async def executes_late(processor: SimulatedProcessor, charge: Charge) -> Outcome:
+    processor.late.append(asyncio.create_task(_late(processor, charge)))
+    return Unknown("reset")
+
+
+async def _late(processor: SimulatedProcessor, charge: Charge) -> None:
+    await asyncio.sleep(0.1)
+    processor.insert(charge)
 
 
 async def executes_and_resets(processor: SimulatedProcessor, charge: Charge) -> Outcome:
@@ -184,6 +203,7 @@ async def has_a_defect(processor: SimulatedProcessor, charge: Charge) -> Outcome
 LIES: tuple[Behaviour, ...] = (
     honestly,
     executes_then_hangs,
+    executes_late,
     executes_and_resets,
     hangs_without_executing,
     resets,

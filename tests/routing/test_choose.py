@@ -1,6 +1,5 @@
 """Choice as a pure function of offers, and its explanation."""
 
-import time
 from decimal import Decimal
 
 import msgspec
@@ -91,11 +90,13 @@ def test_when_all_are_slow_the_quickest_wins() -> None:
 
 def test_with_a_deadline_near_the_one_that_makes_it_wins() -> None:
     offers = (an_offer(latency_ms=500), an_offer("fallback", latency_ms=20))
-    assert chosen(*offers, need=Need("EUR", deadline_ms=1_100), now_ms=1_000) == (
+    assert chosen(*offers, need=Need("EUR", deadline_ms=1_300), now_ms=1_000) == (
         "fallback",
         "cheaper-slow",
     )
-    assert chosen(*offers, need=Need("EUR", deadline_ms=900), now_ms=1_000)[0] == "default"
+    for too_late_ms in (900, 1_100):
+        need = Need("EUR", deadline_ms=too_late_ms)
+        assert chosen(*offers, need=need, now_ms=1_000) == ("default", "cheapest")
 
 
 def test_nobody_left_names_what_is_wrong_with_the_cheapest() -> None:
@@ -171,12 +172,3 @@ def test_the_chosen_one_is_usable_and_nothing_acceptable_is_cheaper(offers: list
     assert len(choice.verdicts) == len(offers)
     marked = [offer for offer, verdict in choice.verdicts if verdict is Verdict.CHOSEN]
     assert marked == ([choice.offer] if choice.offer else [])
-
-
-@pytest.mark.slow
-def test_fifty_thousand_explained_choices_take_no_second_of_the_processor() -> None:
-    offers = (an_offer(latency_ms=5), an_offer("fallback", latency_ms=7))
-    begun = time.process_time()
-    for _ in range(50_000):
-        choose(offers, EUR, 0, SLOW_MS).explained_json()
-    assert time.process_time() - begun < 1

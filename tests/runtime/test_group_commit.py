@@ -75,3 +75,14 @@ async def test_a_caller_that_gives_up_takes_nobody_along():
     await asyncio.sleep(0)
     impatient.cancel()
     assert await patient == "b"
+
+
+async def test_a_caller_that_calls_again_as_soon_as_it_has_its_result_is_served_again():
+    async def commit(items):
+        return items
+
+    commits = GroupCommit(commit)
+    async with asyncio.timeout(2):
+        for n in range(50):
+            assert await commits(n) == n
+        await commits.drain()

@@ -1,8 +1,10 @@
 """What `voltpay doctor` checks: engines, schema, log, processors."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from voltpay.app.house import House
 from voltpay.app.settings import Settings
@@ -11,6 +13,8 @@ from voltpay.core.errors import Broken, Misconfigured, Unavailable
 from voltpay.foundation.engines.postgres.installation import current_epoch
 from voltpay.foundation.engines.postgres.pool import Postgres
 from voltpay.migrations import needs_migration
+
+_SCHEMA_BEHIND: Final = "is behind: run `voltpay migrate up`"
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ async def _check(house: House, settings: Settings) -> list[Finding]:
         return "ok"
 
     async def schema() -> str:
-        return "is behind: run `voltpay migrate up`" if needs_migration(url) else "ok"
+        return _SCHEMA_BEHIND if await asyncio.to_thread(needs_migration, url) else "ok"
 
     checks: dict[str, Callable[[], Awaitable[str]]] = {
         "log": log,

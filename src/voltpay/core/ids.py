@@ -15,6 +15,7 @@ _HYPHENATED = re.compile(
 )
 _IDEMPOTENCY_NAMESPACE: Final = UUID("6f2a4c4e-5d0f-5c0a-9a39-0c9b7f1d2e55")
 ANONYMOUS: Final = "anonymous:"
+ACCOUNT: Final = rf"^(?!{ANONYMOUS}){NAME[1:]}"
 
 
 def payment_id_of(text: str) -> PaymentId | None:
@@ -25,6 +26,11 @@ def payment_id_of(text: str) -> PaymentId | None:
 def payment_id_of_key(idempotency_key: str) -> PaymentId:
     """The UUIDv5 that stands for a client's `Idempotency-Key`."""
     return PaymentId(uuid5(_IDEMPOTENCY_NAMESPACE, idempotency_key))
+
+
+def is_account(text: str) -> bool:
+    """Whether a client may name its account so: a name that is not an anonymous account's."""
+    return is_name(text) and not text.startswith(ANONYMOUS)
 
 
 def is_name(text: str) -> bool:

@@ -14,6 +14,8 @@ class Slots:
 
     async def take(self, timeout_ms: int) -> int:
         """Take one; gives what is left of `timeout_ms`, 0 if none came free: then none is taken."""
+        if timeout_ms <= 0:
+            return 0
         if not self._free.locked():
             await self._free.acquire()
             return timeout_ms

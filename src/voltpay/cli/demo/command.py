@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import shutil
 import signal
 import socket
@@ -64,6 +63,8 @@ def demo(
 
     Starts an installation of its own. Exit code 1 if anything does not add up.
     """
+    # Ended by SIGTERM, it still stops what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     console = Console()
     folder = data or Path(tempfile.mkdtemp(prefix="voltpay-demo-"))
     ports = free_ports(3)
@@ -104,7 +105,6 @@ def started(folder: Path, ports: list[int], console: Console) -> Iterator[subpro
             stdout=out,
             stderr=out,
             start_new_session=True,
-            env={**os.environ, "VOLTPAY_ROUTING__CHARGE_TIMEOUT_MS": "1500"},
         )
     try:
         with console.status("starting PostgreSQL, Valkey and the roles"):

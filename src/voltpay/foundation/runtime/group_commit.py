@@ -38,7 +38,10 @@ class GroupCommit(Generic[T, R]):
         self._waiting_max = waiting_max
         self._lanes = lanes
         self._waiting: list[tuple[T, asyncio.Future[R]]] = []
-        self._running: set[asyncio.Task[None]] = set()
+        self._running = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def __call__(self, item: T) -> Awaitable[R]:
         """The item's result, once its group is committed. Raises what `commit` raised."""
@@ -46,19 +49,28 @@ class GroupCommit(Generic[T, R]):
             raise TooManyWaiting("too many callers wait for the same store")
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
-        if len(self._running) < self._lanes:
+        if self._running < self._lanes:
+            self._running += 1
+            self._idle.clear()
             task = asyncio.create_task(self._run())
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         return future
 
     async def _run(self) -> None:
         # One turn of the loop lets callers that are ready in this very turn join the first group.
-        await asyncio.sleep(0)
-        while self._waiting:
-            group = self._waiting[: self._group_max]
-            del self._waiting[: self._group_max]
-            await self._commit_one(group)
+        try:
+            await asyncio.sleep(0)
+            while self._waiting:
+                group = self._waiting[: self._group_max]
+                del self._waiting[: self._group_max]
+                await self._commit_one(group)
+        finally:
+            # Counted here, not in a callback of the task: a caller that got its result in this
+            # turn and calls again would meet a lane that is neither running nor free.
+            self._running -= 1
+            if not self._running:
+                self._idle.set()
 
     async def _commit_one(self, group: list[tuple[T, "asyncio.Future[R]"]]) -> None:
         try:
@@ -81,5 +93,4 @@ class GroupCommit(Generic[T, R]):
 
     async def drain(self) -> None:
         """Wait until all that was called is committed."""
-        while self._running:
-            await asyncio.wait(self._running)
+        await self._idle.wait()

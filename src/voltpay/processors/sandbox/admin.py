@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import Meta, Struct
 
+from voltpay.core.errors import Rejected
 from voltpay.core.money import Currency, major_of
 from voltpay.foundation.seams.clock import Chance
 from voltpay.processors.protocol import payment_json, time_ms
@@ -59,7 +60,7 @@ class FaultCounts(Struct, frozen=True):
     counts: Mapping[Fault, int]
 
 
-class _Malformed(Exception):
+class _Malformed(Rejected):
     """A body or a query that the call does not take: the sandbox answers 400."""
 
 

@@ -18,11 +18,17 @@ class HealthWindow:
 
     async def enter(self) -> int:
         """0 once the caller's turn has come; else the ms after which to come again, at once."""
-        now_ms = self._clock.monotonic_ms()
-        wait_ms = max(0, self._free_at_ms - now_ms)
-        if wait_ms > _HELD_MAX * self._window_ms:
-            return wait_ms - _HELD_MAX * self._window_ms
-        self._free_at_ms = now_ms + wait_ms + self._window_ms
+        wait_ms, retry_ms = self.take_place()
         if wait_ms:
             await asyncio.sleep(wait_ms / 1000)
-        return 0
+        return retry_ms
+
+    def take_place(self) -> tuple[int, int]:
+        """How long to wait for the turn that was taken; or 0 and when to come again for one."""
+        now_ms = self._clock.monotonic_ms()
+        wait_ms = max(0, self._free_at_ms - now_ms)
+        longest_ms = _HELD_MAX * self._window_ms
+        if wait_ms > longest_ms:
+            return 0, wait_ms - longest_ms
+        self._free_at_ms = now_ms + wait_ms + self._window_ms
+        return wait_ms, 0

@@ -13,7 +13,7 @@ from typing import Final, NoReturn
 from msgspec import Struct
 
 from voltpay.core.errors import Rejected
-from voltpay.core.ids import PaymentId, is_name, payment_id_of, payment_id_of_key
+from voltpay.core.ids import PaymentId, is_account, is_name, payment_id_of, payment_id_of_key
 from voltpay.core.money import AMOUNT_MAX, CURRENCIES, Currency, minor_of
 
 DESCRIPTION_MAX: Final = 500
@@ -80,8 +80,8 @@ def parse(body: bytes, idempotency_key: str | None, currency_default: str) -> Re
         id=_id_of(fields, idempotency_key),
         amount_minor=_amount_of(fields, currency),
         currency=currency,
-        account_id=_name_of(fields, "accountId"),
-        merchant_id=_name_of(fields, "merchantId"),
+        account_id=_text_of(fields, "accountId", is_account),
+        merchant_id=_text_of(fields, "merchantId", is_name),
         description=_text_of(fields, "description", lambda text: len(text) <= DESCRIPTION_MAX),
         email=_text_of(fields, "email", lambda text: _EMAIL.fullmatch(text) is not None),
         metadata=_metadata_of(fields),
@@ -176,10 +176,6 @@ def _amount_of(fields: Mapping[str, object], currency: Currency) -> int:
     if minor > AMOUNT_MAX:
         raise Invalid(f"amount is above {AMOUNT_MAX} minor units", fields=("amount",))
     return minor
-
-
-def _name_of(fields: Mapping[str, object], name: str) -> str:
-    return _text_of(fields, name, is_name)
 
 
 def _text_of(fields: Mapping[str, object], name: str, is_right: Callable[[str], bool]) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from voltpay.core.ids import NAME
+from voltpay.core.ids import ACCOUNT, NAME
 from voltpay.core.money import AMOUNT_MAX
 from voltpay.foundation.runtime.http import PROBLEM_JSON
 from voltpay.services.ingest.parse import DESCRIPTION_MAX, METADATA_KEYS_MAX, METADATA_TEXT_MAX
@@ -31,7 +31,7 @@ _REQUEST: Final[dict[str, Any]] = {
             ],
         },
         "currency": {"type": "string", "pattern": "^[A-Z]{3}$", "description": "ISO 4217."},
-        "accountId": {"type": "string", "pattern": NAME},
+        "accountId": {"type": "string", "pattern": ACCOUNT},
         "merchantId": {"type": "string", "pattern": NAME},
         "description": {"type": "string", "minLength": 1, "maxLength": DESCRIPTION_MAX},
         "email": {"type": "string", "format": "email", "maxLength": 254},

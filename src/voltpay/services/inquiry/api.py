@@ -152,7 +152,7 @@ def _account_handlers(accounts: AccountQuestions) -> list[ControllerRouterHandle
             str | None, QueryParameter(name="cursor", description="`next` of the page before")
         ] = None,
         currency: CurrencyCode = None,
-        outcome: Annotated[
+        status: Annotated[
             Literal["completed", "failed"] | None, QueryParameter(name="status")
         ] = None,
         since: Since = None,
@@ -164,7 +164,7 @@ def _account_handlers(accounts: AccountQuestions) -> list[ControllerRouterHandle
             window_of(since, until),
             None if cursor is None else place_of(cursor),
             None if currency is None else _currency_of(currency),
-            None if outcome is None else outcome == "completed",
+            None if status is None else status == "completed",
         )
         account, past_cache = _account_of(account_id), _is_past(cache_control)
         return answer(await accounts.transactions(account, page, limit, past_cache=past_cache))

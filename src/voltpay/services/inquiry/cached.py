@@ -87,34 +87,9 @@ class Cached(Generic[T]):
         if past_cache:
             self._count("past")
             return await self._fill(key, ask)
-        found = await self._found(key)
-        if found is not None:
-            return found
-        return await self._joined(key, ask)
-
-    async def _found(self, key: str) -> T | None:
-        try:
-            held = (await self._cache.get([key]))[0]
-        except Unavailable:
-            self._count("away")
-            return None
-        if held is None:
-            return None
-        try:
-            value = self._decoder.decode(held[1])
-        except msgspec.MsgspecError:
-            self._count("unreadable")
-            return None
-        self._count("hit")
-        return value
-
-    async def _joined(
-        self, key: str, ask: Callable[[], Awaitable[tuple[int, T] | None]]
-    ) -> T | None:
         flight = self._flights.get(key)
         if flight is None:
-            self._count("miss")
-            flight = asyncio.create_task(self._fill(key, ask))
+            flight = asyncio.create_task(self._looked_up(key, ask))
             self._flights[key] = flight
             flight.add_done_callback(lambda done: self._landed(key, done))
         else:
@@ -126,6 +101,29 @@ class Cached(Generic[T]):
         del self._flights[key]
         if not flight.cancelled():
             flight.exception()
+
+    async def _looked_up(
+        self, key: str, ask: Callable[[], Awaitable[tuple[int, T] | None]]
+    ) -> T | None:
+        found = await self._found(key)
+        return await self._fill(key, ask) if found is None else found
+
+    async def _found(self, key: str) -> T | None:
+        try:
+            held = (await self._cache.get([key]))[0]
+        except Unavailable:
+            self._count("away")
+            return None
+        if held is None:
+            self._count("miss")
+            return None
+        try:
+            value = self._decoder.decode(held[1])
+        except msgspec.MsgspecError:
+            self._count("unreadable")
+            return None
+        self._count("hit")
+        return value
 
     async def _fill(self, key: str, ask: Callable[[], Awaitable[tuple[int, T] | None]]) -> T | None:
         with self._bound():

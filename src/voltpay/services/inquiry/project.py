@@ -12,11 +12,11 @@ from prometheus_client import Counter
 from voltpay.core.errors import Broken, Unavailable
 from voltpay.core.messages import Message, PaymentPosted
 from voltpay.core.payment import account_of
+from voltpay.foundation.engines.postgres.fence import Fence
 from voltpay.foundation.runtime.stages import Taken
 from voltpay.foundation.seams.cache import Cache
 from voltpay.services.inquiry import store
 from voltpay.services.inquiry.cached import keys_of_account
-from voltpay.services.inquiry.fence import Fence
 
 log = structlog.get_logger()
 _PROJECTED = Counter("voltpay_projected_total", "Posted payments, by what became of them", ["what"])

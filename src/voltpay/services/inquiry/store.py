@@ -22,12 +22,19 @@ from voltpay.services.inquiry.rows import (
     number_of,
 )
 
+LOCK_CLASS: Final = 0x70726F6A
+"""First key of the projection's advisory locks; the second is the partition."""
+
 REBUILD_LOCK: Final = 0x52454255
 
-_COLUMNS: Final = (
-    "payment_id, account, merchant, processor, currency, amount_minor, fee_minor, executed, "
-    "declined, attempt, reason, sequence, accepted_at, requested_at, settled_at, posted_at, details"
-)
+_SELECTED: Final = """
+payment_id as id, account, merchant, processor, currency, amount_minor, fee_minor, executed,
+declined, attempt, reason, sequence, details,
+(extract(epoch from accepted_at) * 1000)::bigint as accepted_at_ms,
+(extract(epoch from requested_at) * 1000)::bigint as requested_at_ms,
+(extract(epoch from settled_at) * 1000)::bigint as settled_at_ms,
+(extract(epoch from posted_at) * 1000)::bigint as posted_at_ms
+"""
 
 _PROJECT: Final = """
 with given as (
@@ -201,7 +208,7 @@ class Reader:
     async def payments(self, ids: Sequence[PaymentId]) -> Sequence[PostedPayment]:
         """The rows of those that are there."""
         rows = await self._database.fetch(
-            f"select {_COLUMNS} from inquiry.payment where payment_id = any($1::uuid[])",  # noqa: S608
+            f"select {_SELECTED} from inquiry.payment where payment_id = any($1::uuid[])",  # noqa: S608
             list(ids),
         )
         return [_posted_of(row) for row in rows]
@@ -241,9 +248,9 @@ class Reader:
         rows = await self._database.fetch(
             f"select known.facts, row.* from (select sum(facts)::bigint as facts "  # noqa: S608
             f"from inquiry.balance where account = $1) as known left join lateral ("
-            f"select {_COLUMNS} from inquiry.payment where account = $1{where} "
+            f"select {_SELECTED} from inquiry.payment where account = $1{where} "
             f"order by requested_at desc, payment_id desc limit $2) as row on true "
-            f"order by row.requested_at desc, row.payment_id desc",
+            f"order by row.requested_at_ms desc, row.id desc",
             account,
             count_max,
             *values,
@@ -251,7 +258,7 @@ class Reader:
         facts = rows[0]["facts"]
         if facts is None:
             return None
-        return Listed(facts, tuple(_posted_of(row) for row in rows if row["payment_id"]))
+        return Listed(facts, tuple(_posted_of(row) for row in rows if row["id"]))
 
     async def totals(self, currency: str, spans: Sequence[Span]) -> Totals:
         """Executed payments of one currency in the spans, in one snapshot with the progress."""
@@ -289,22 +296,5 @@ def _clauses_of(page: Page) -> tuple[str, list[object]]:
 
 
 def _posted_of(row: Row) -> PostedPayment:
-    return PostedPayment(
-        id=row["payment_id"],
-        account=row["account"],
-        merchant=row["merchant"],
-        processor=row["processor"],
-        currency=code_of(row["currency"]),
-        amount_minor=row["amount_minor"],
-        fee_minor=row["fee_minor"],
-        executed=row["executed"],
-        declined=row["declined"],
-        attempt=row["attempt"],
-        reason=row["reason"],
-        sequence=row["sequence"],
-        accepted_at_ms=ms_of(row["accepted_at"]),
-        requested_at_ms=ms_of(row["requested_at"]),
-        settled_at_ms=ms_of(row["settled_at"]),
-        posted_at_ms=ms_of(row["posted_at"]),
-        details=row["details"],
-    )
+    values = {name: row[name] for name in PostedPayment.__struct_fields__}
+    return PostedPayment(**values | {"currency": code_of(row["currency"])})

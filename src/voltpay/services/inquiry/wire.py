@@ -7,11 +7,11 @@ from voltpay.core.errors import Unavailable
 from voltpay.core.ids import PaymentId
 from voltpay.core.messages import Standing
 from voltpay.foundation.engines.opened import Engines
+from voltpay.foundation.engines.postgres.fence import Fence
 from voltpay.foundation.engines.postgres.pool import Session
 from voltpay.foundation.runtime.parts import Part
 from voltpay.services.inquiry import api, store
 from voltpay.services.inquiry.cached import Bound, Cached
-from voltpay.services.inquiry.fence import Fence
 from voltpay.services.inquiry.known import Posted
 from voltpay.services.inquiry.project import Project
 from voltpay.services.inquiry.questions import (
@@ -24,7 +24,7 @@ from voltpay.services.inquiry.questions import (
 from voltpay.services.inquiry.rebuild import FactsSince, Rebuild
 from voltpay.services.inquiry.rows import Balances, Listed
 from voltpay.services.inquiry.settings import InquirySettings
-from voltpay.services.inquiry.store import Reader
+from voltpay.services.inquiry.store import LOCK_CLASS, Reader
 from voltpay.services.inquiry.summary import SettledEnds, Summary
 
 
@@ -59,7 +59,7 @@ def build(
     replica = engines.replica("inquiry", size_max=settings.connections_max)
     reader, bound = Reader(replica), Bound(settings.questions_at_once_max)
     sources = Sources(reader, engines.cache, engines.intake, attempts_of, dead_of)
-    fence = Fence(primary)
+    fence = Fence(primary, LOCK_CLASS)
     handlers = api.handlers(
         Payments(sources, engines.sealer, bound, _payments_cached(engines, settings, bound)),
         _accounts(engines, settings, reader, bound),

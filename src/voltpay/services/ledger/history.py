@@ -11,7 +11,7 @@ from voltpay.core.codec import Unreadable, decode
 from voltpay.core.ids import PaymentId
 from voltpay.core.messages import PaymentPosted, PaymentSettled
 from voltpay.foundation.engines.postgres.pool import Row
-from voltpay.services.ledger.entries import FactKey, day_of, ms_of
+from voltpay.services.ledger.entries import FactKey, day_of, ms_of, time_of
 from voltpay.services.ledger.store import Span
 
 _CHUNK: Final = 1000
@@ -46,17 +46,20 @@ class Window(Struct, frozen=True):
     days: tuple[date, ...]
 
 
-async def facts(store: HistoryStore) -> AsyncIterator[Sequence[PaymentPosted]]:
-    """Every posted fact, in the order of posting, so that every account's sequence grows.
+async def facts(store: HistoryStore, since_ms: int = 0) -> AsyncIterator[Sequence[PaymentPosted]]:
+    """Every fact posted at or after `since_ms`, in the order of posting.
 
-    In chunks. Sequence, time and partition are those of the first posting; position is 0. What is
+    So every account's sequence grows. In chunks. Sequence, time and partition are those of the first posting; position is 0. What is
     posted meanwhile may be missing: it comes by payment.posted after the positions that the
     caller noted before. A payment's day is not the day it was posted on, so this goes by windows
     of posting time and sorts no more than one of them at a time.
     """
     chunk: list[PaymentPosted] = []
+    since = time_of(since_ms)
     for window in windows_of(await store.spans()):
-        async for row in store.payments_of(window.days, window.start, window.end):
+        if window.end <= since:
+            continue
+        async for row in store.payments_of(window.days, max(window.start, since), window.end):
             chunk.append(_posted(row))
             if len(chunk) == _CHUNK:
                 yield chunk

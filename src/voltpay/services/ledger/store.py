@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from voltpay.core.errors import Unavailable
 from voltpay.core.ids import PaymentId
+from voltpay.foundation.engines.postgres.fence import Fence
 from voltpay.foundation.engines.postgres.names import NameTable
 from voltpay.foundation.engines.postgres.pool import Postgres, Row, Session
 from voltpay.services.ledger import rows
@@ -21,7 +22,6 @@ from voltpay.services.ledger.entries import (
     refuse_unbalanced,
     time_of,
 )
-from voltpay.services.ledger.fence import Fence
 from voltpay.services.ledger.rows import Ids
 
 # A purge truncates idempotency before anything else of the ledger: it waits for a batch that has
@@ -68,6 +68,10 @@ update ledger.retention set cleaned_through = default;
 truncate ledger.idempotency, ledger.balance, ledger.payment, ledger.posting;
 truncate reference.account, reference.merchant, reference.processor;
 """
+
+
+LOCK_CLASS: Final = 0x6C656467
+"""First key of the ledger's advisory locks; the second is the partition."""
 
 
 class NamesPurged(Unavailable):
@@ -123,7 +127,7 @@ class PostgresLedger:
     """The books in PostgreSQL. `writer` gives the fenced connection, `reader` everything else."""
 
     def __init__(self, writer: Postgres, reader: Postgres) -> None:
-        self._fence = Fence(writer)
+        self._fence = Fence(writer, LOCK_CLASS)
         self._reader = reader
         self._names = _Names()
         self._epoch = -1

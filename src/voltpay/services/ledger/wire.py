@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 from uuid import UUID
 
 from voltpay.core.messages import PaymentPosted
@@ -16,6 +17,14 @@ from voltpay.services.ledger.settings import LedgerSettings
 from voltpay.services.ledger.store import PostgresLedger
 
 
+class Facts(Protocol):
+    """What the books remember, for a rebuild."""
+
+    def __call__(self, since_ms: int) -> AsyncIterator[Sequence[PaymentPosted]]:
+        """See `history.facts`."""
+        ...
+
+
 @dataclass(frozen=True)
 class Ledger:
     """The ledger, and what it gives to other services and to commands.
@@ -27,7 +36,7 @@ class Ledger:
 
     part: Part
     posted_among: Callable[[Sequence[tuple[UUID, int]]], Awaitable[set[UUID]]]
-    facts: Callable[[], AsyncIterator[Sequence[PaymentPosted]]]
+    facts: Facts
     estimate: Callable[[], Awaitable[int]]
     purge: Callable[[Session], Awaitable[None]]
     prepare_days: Callable[[], Awaitable[None]]

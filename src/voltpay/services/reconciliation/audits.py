@@ -70,7 +70,7 @@ AUDITS: Final = {
         select account as who,
                format('read model %s, ledger %s', s.amount_minor, k.amount_minor) as detail
           from books k full join seen s using (account, currency)
-         where k.amount_minor is distinct from s.amount_minor""",
+         where coalesce(k.amount_minor, 0) <> coalesce(s.amount_minor, 0)""",
 }
 """By kind of difference. `{window}` bounds days; those without it look at all."""
 

@@ -18,7 +18,7 @@ update routing.health set answered_at = now(), failing = $2, min_response_ms = $
  where processor = $1"""
 _HUSHED = """
 update routing.health set probed_at = now() + ($2::bigint - $3::bigint) * interval '1 ms'
- where processor = $1 and $2 > $3"""
+ where processor = $1 and $2::bigint > $3::bigint"""
 _HEALTH = """
 select processor, failing, min_response_ms,
        (extract(epoch from clock_timestamp() - answered_at) * 1000)::bigint as age_ms

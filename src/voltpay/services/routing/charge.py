@@ -185,12 +185,13 @@ async def _sent(lane: Lane, call: Call, charge: Charge, timeout_ms: int) -> Outc
     try:
         async with asyncio.timeout((timeout_ms + _GRACE_MS) / 1000):
             outcome = await lane.processor.charge(charge, timeout_ms)
+        signal = _signal_of(outcome)
     except TimeoutError:
-        outcome = Unknown("timeout")
+        outcome, signal = Unknown("timeout"), Signal.FAILED
     except Exception as error:  # noqa: BLE001  an adapter's defect proves nothing
         log.error("routing.adapter_failed", processor=lane.name, error=type(error).__name__)
-        outcome = Unknown("adapter failed")
-    took_ms = lane.answered(call, _signal_of(outcome))
+        outcome, signal = Unknown("adapter failed"), Signal.FAILED
+    took_ms = lane.answered(call, signal)
     _LATENCY.labels(lane.name).observe(took_ms / 1000)
     _CHARGES.labels(lane.name, type(outcome).__name__.lower()).inc()
     return outcome

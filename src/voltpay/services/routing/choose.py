@@ -58,7 +58,7 @@ class Offer(Struct, frozen=True, gc=False):
 
 
 class Need(Struct, frozen=True, gc=False):
-    """What a payment needs. Past its deadline, `slow_ms` alone says what is too slow."""
+    """What a payment needs. A deadline that is too near to be met is overlooked."""
 
     currency: str
     deadline_ms: int = 0
@@ -160,7 +160,7 @@ def expected_ms(offer: Offer) -> int:
 
 def _bearable_ms(need: Need, now_ms: int, slow_ms: int) -> int:
     rest_ms = need.deadline_ms - now_ms
-    return rest_ms if 0 < rest_ms < slow_ms else slow_ms
+    return rest_ms if slow_ms // 4 <= rest_ms < slow_ms else slow_ms
 
 
 def _quickest(offer: Offer, verdicts: list[tuple[Offer, Verdict]]) -> Choice:

@@ -58,21 +58,8 @@ def build(
     attempts = Attempts(store, groups_in_flight=settings.groups_in_flight)
     lanes = _lanes(engines, settings, processors)
     route = Route(lanes, attempts, Repeats(store), settings, engines.clock)
+    listed = [Listed(lane.name, lane.currencies, lane.fee) for lane in lanes.all]
     sweep = Sweep(store, engines.log, publisher, posted_among, settings.sweep)
-    resolvers = [
-        Resolve(
-            lane,
-            store,
-            attempts,
-            engines.log,
-            publisher,
-            settings,
-            engines.clock,
-            engines.chance,
-            lambda: route.sending,
-        )
-        for lane in lanes.all
-    ]
     probe = Probe(lanes, board, settings.probe, engines.clock)
 
     async def tidy() -> None:
@@ -85,7 +72,6 @@ def build(
             await lane.processor.close()
         await database.close()
 
-    listed = [Listed(x.name, x.currencies, x.fee) for x in lanes.all]
     part = Part(
         stages={"route": route},
         handlers=handlers(board, listed),
@@ -93,10 +79,7 @@ def build(
             Periodic("routing.probe", settings.probe.every_ms, probe),
             Periodic("routing.notice", _NOTICE_MS, route.notice),
             Periodic("routing.sweep", settings.sweep.every_ms, tidy),
-            *(
-                Periodic(f"routing.resolve.{lane.name}", settings.resolve.every_ms, resolve)
-                for lane, resolve in zip(lanes.all, resolvers, strict=True)
-            ),
+            *_resolvers(engines, settings, publisher, store, attempts, lanes, route),
         ],
         close=close,
     )
@@ -110,6 +93,34 @@ def build(
         census=Census(database),
         purge=purge,
     )
+
+
+def _resolvers(
+    engines: Engines,
+    settings: RoutingSettings,
+    publisher: Publisher,
+    store: Store,
+    attempts: Attempts,
+    lanes: Lanes,
+    route: Route,
+) -> list[Periodic]:
+    def resolver(lane: Lane) -> Resolve:
+        return Resolve(
+            lane,
+            store,
+            attempts,
+            engines.log,
+            publisher,
+            settings,
+            engines.clock,
+            engines.chance,
+            lambda: route.sending,
+        )
+
+    every_ms = settings.resolve.every_ms
+    return [
+        Periodic(f"routing.resolve.{lane.name}", every_ms, resolver(lane)) for lane in lanes.all
+    ]
 
 
 def _lanes(

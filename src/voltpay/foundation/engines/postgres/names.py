@@ -14,8 +14,7 @@ class NameTable:
 
     def __init__(self, table: str, *, remembered_max: int = 200_000) -> None:
         self._insert = (
-            f"insert into {table} (name) select unnest($1::text[]) "
-            "on conflict (name) do nothing"
+            f"insert into {table} (name) select unnest($1::text[]) on conflict (name) do nothing"
         )
         self._select = f"select id, name from {table} where name = any($1::text[])"  # noqa: S608
         self._ids: dict[str, int] = {}

@@ -43,6 +43,10 @@ async def translated() -> AsyncIterator[None]:
     try:
         yield
     except _AWAY as error:
+        # The driver's own refusal of a value is an InterfaceError, too: that is never mended by
+        # waiting.
+        if isinstance(error, ValueError):
+            raise DatabaseRefused(f"PostgreSQL: {error}", None) from error
         raise DatabaseAway(f"PostgreSQL: {type(error).__name__}: {error}") from error
     except asyncpg.PostgresError as error:
         constraint = getattr(error, "constraint_name", None)
