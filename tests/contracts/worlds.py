@@ -17,6 +17,7 @@ from voltpay.core.payment import Fingerprint, Payment
 from voltpay.foundation.engines.redis.cache import RedisCache
 from voltpay.foundation.engines.redis.intake import RedisIntake
 from voltpay.foundation.engines.redis.log import RedisLog
+from voltpay.foundation.engines.redis.shared import SharedConsumer
 from voltpay.foundation.seams.cache import Cache
 from voltpay.foundation.seams.intake import Claim, Intake
 from voltpay.foundation.seams.log import Consumer, Delivery, Log, LogAdmin, Record, TopicRow
@@ -132,7 +133,8 @@ class RedisWorld:
 
     async def vanish(self, consumer: Consumer) -> None:
         """Its heart stops; everything else stays as it is."""
-        await consumer._heart.stop()  # type: ignore[attr-defined]
+        assert isinstance(consumer, SharedConsumer)
+        await consumer._heart.stop()
 
     async def close(self) -> None:
         """Close what was opened."""

@@ -327,5 +327,8 @@ class House:
         )
         return {row["state"]: row["n"] for row in rows}
 
+    async def make_due(self) -> None:
+        await self.database.execute("update routing.attempt set ask_at = now()")
+
     async def expire_leases(self) -> None:
         await self.database.execute("update routing.attempt set lease_until = now()")

@@ -109,6 +109,7 @@ async def test_absent_is_proven_by_time_alone_and_goes_to_another(house: Houses)
     assert await one.states_of(payment) == ["absent"]
     [message] = one.log.messages
     assert isinstance(message, PaymentDeferred)
+    await one.make_due()
     assert await one.store.unposted(10) == []
     [settled] = await one.route(taken(message))
     assert isinstance(settled, PaymentSettled)
@@ -222,7 +223,7 @@ async def test_what_the_log_did_not_take_is_swept(house: Houses) -> None:
     one.log.append = append
     assert await one.states_of(found) == ["executed"]
     assert await one.states_of(absent) == ["absent"]
-    await one.database.execute("update routing.attempt set ask_at = now()")
+    await one.make_due()
     await one.sweep()
     kinds = {type(message): message.payment for message in one.log.messages}
     assert kinds == {PaymentSettled: found, PaymentDeferred: absent}
@@ -238,12 +239,12 @@ async def test_the_sweeper_publishes_what_the_ledger_lacks_and_only_that(
     one.posted = {posted.id}
     await one.sweep()
     assert one.log.messages == []
-    await one.database.execute("update routing.attempt set ask_at = now()")
+    await one.make_due()
     await one.sweep()
     await one.sweep()
     assert one.log.messages == [message]
     one.posted.add(missing.id)
-    await one.database.execute("update routing.attempt set ask_at = now()")
+    await one.make_due()
     await one.sweep()
     assert one.log.messages == [message]
     assert await one.database.fetch_value("select bool_and(posted) from routing.attempt") is True

@@ -153,6 +153,7 @@ async def test_a_definite_no_of_both_puts_it_off(house: Houses) -> None:
     message = deferred(await routed(one, payment))
     assert (message.payment, message.times) == (payment, 1)
     assert await one.states_of(payment) == ["absent", "absent"]
+    await one.make_due()
     assert await one.store.unposted(10) == []
     again = settled(list(await one.route(taken(message))))
     assert (again.attempt.number, again.attempt.processor) == (3, "default")

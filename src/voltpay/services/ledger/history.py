@@ -49,10 +49,11 @@ class Window(Struct, frozen=True):
 async def facts(store: HistoryStore, since_ms: int = 0) -> AsyncIterator[Sequence[PaymentPosted]]:
     """Every fact posted at or after `since_ms`, in the order of posting.
 
-    So every account's sequence grows. In chunks. Sequence, time and partition are those of the first posting; position is 0. What is
-    posted meanwhile may be missing: it comes by payment.posted after the positions that the
-    caller noted before. A payment's day is not the day it was posted on, so this goes by windows
-    of posting time and sorts no more than one of them at a time.
+    So every account's sequence grows. In chunks. Sequence, time and partition are those of the
+    first posting; position is 0. What is posted meanwhile may be missing: it comes by
+    payment.posted after the positions that the caller noted before. A payment's day is not the
+    day it was posted on, so this goes by windows of posting time and sorts no more than one of
+    them at a time.
     """
     chunk: list[PaymentPosted] = []
     since = time_of(since_ms)
