@@ -1,11 +1,13 @@
 """A whole Voltpay for tests: `voltpay up` in a folder of its own, on free ports."""
 
+import asyncio
 import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -13,6 +15,7 @@ import uuid
 from pathlib import Path
 
 from voltpay.cli.demo.command import free_ports
+from voltpay.cli.demo.load import Load
 
 START_S = 60
 
@@ -184,6 +187,21 @@ class Stack:
             yield
         finally:
             self.configure(processor, what, calm)
+
+
+class Traffic:
+    """A load in a thread of its own, for as long as the block lasts."""
+
+    def __init__(self, stack, seconds, *, seed, rate_per_s=250):
+        self.load = Load(stack.url, rate_per_s=rate_per_s, seed=seed)
+        self._thread = threading.Thread(target=lambda: asyncio.run(self.load.run(seconds)))
+
+    def __enter__(self):
+        self._thread.start()
+        return self.load
+
+    def __exit__(self, *_):
+        self._thread.join()
 
 
 def decoded(raw: bytes):
