@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -147,37 +148,25 @@ class Stack:
             assert answer.status in {200, 204}
 
     def pids(self):
-        """Name of each role to its process id, from the process list."""
-        listed = subprocess.run(
-            ["ps", "-o", "pid=,args=", "--ppid", str(self.process.pid)],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        rows = [line.split(None, 1) for line in listed.stdout.splitlines()]
-        return {
-            text.removeprefix("voltpay: "): int(pid)
-            for pid, text in rows
-            if text.startswith("voltpay: ")
-        }
+        """Name of each role to its process id, as the supervisor started them last."""
+        lines = (self.folder / "voltpay.log").read_text().splitlines()
+        events = [json.loads(line) for line in lines if '"supervisor.role_' in line]
+        pids = {}
+        for event in events:
+            if event["event"] == "supervisor.role_started":
+                pids[event["name"]] = event["pid"]
+            elif pids.get(event["name"]) == event.get("pid"):
+                pids.pop(event["name"], None)
+        return pids
 
     def metrics(self, role):
         """The Prometheus text of a role."""
         if role == "api":
             return self.call("GET", "/metrics")[2].decode()
-        done = subprocess.run(
-            [
-                "curl",
-                "-s",
-                "--unix-socket",
-                str(self.folder / "run" / f"{role}.sock"),
-                "http://localhost/metrics",
-            ],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return done.stdout
+        with socket.socket(socket.AF_UNIX) as line:
+            line.connect(str(self.folder / "run" / f"{role}.sock"))
+            line.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            return b"".join(iter(lambda: line.recv(65_536), b"")).decode()
 
     @contextlib.contextmanager
     def behaving(self, processor, what, body, calm):
