@@ -4,8 +4,10 @@ import asyncio
 from uuid import UUID
 
 import pytest
+from prometheus_client import generate_latest
 from tests.contracts.worlds import ALIVE_MS, RedisWorld, a_claim, a_record, numbers_of, records
 
+from voltpay.foundation.engines.redis.cache import RedisCache
 from voltpay.foundation.engines.redis.names import (
     claim_key,
     claim_key_of,
@@ -152,3 +154,12 @@ async def test_a_finish_of_thousands_is_one_call(world: RedisWorld) -> None:
     assert await log.backlog("high", "workers") == 0
     assert await log.backlog("low", "workers") == 6_000
     assert await consumer.failed(taken[5_999]) == 1
+
+
+async def test_a_cache_exports_its_evictions_and_memory(cache_url: str) -> None:
+    cache = RedisCache(cache_url)
+    await cache.observe()
+    text = generate_latest().decode()
+    assert "voltpay_redis_cache_evicted 0.0" in text
+    assert "voltpay_redis_cache_bytes" in text
+    await cache.close()

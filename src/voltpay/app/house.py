@@ -21,6 +21,7 @@ from voltpay.services.ledger import wire as ledger
 from voltpay.services.routing import wire as routing
 
 TRIM_EVERY_MS: Final = 1_000
+OBSERVE_EVERY_MS: Final = 5_000
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ def build(settings: Settings, opened: Opened) -> House:
         "inquiry": answers.part,
         "dead": letters.part,
         "log": Part(periodics=_upkeep(engines)),
+        "cache": Part(periodics=[_observing(opened)]),
         "sandbox": _sandbox(
             settings, engines, (books.purge, routes.purge, answers.purge, letters.purge)
         ),
@@ -109,6 +111,10 @@ def _sandbox(settings: Settings, engines: Engines, purges: Sequence[PurgeOne]) -
     if not settings.sandbox:
         return Part()
     return Purge(engines, purges, settings.processors).part()
+
+
+def _observing(opened: Opened) -> Periodic:
+    return Periodic("cache.observe", OBSERVE_EVERY_MS, opened.cache.observe, is_needed=False)
 
 
 def _upkeep(engines: Engines) -> Sequence[Periodic]:

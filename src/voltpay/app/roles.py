@@ -27,7 +27,7 @@ ROLES: Final = (
     Role("ingest", handlers=("ingest",), periodics=("ingest",), port=8080),
     Role("routing", stages=("route",), handlers=("routing",), periodics=("routing",), port=8081),
     Role("ledger", stages=("post",), periodics=("ledger", "log"), port=8082),
-    Role("projection", stages=("project", "shelve"), periodics=("inquiry", "dead"), port=8083),
+    Role("projection", stages=("project", "shelve"), periodics=("cache",), port=8083),
     Role("inquiry", handlers=("inquiry", "dead"), port=8084),
 )
 UP: Final = ("api", "routing", "ledger", "projection")

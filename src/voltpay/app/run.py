@@ -42,7 +42,7 @@ class Repeating:
 
     def __init__(self, periodic: Periodic, backoff: Backoff) -> None:
         self.name = periodic.name
-        self.is_ready = False
+        self.is_ready = not periodic.is_needed
         self._periodic = periodic
         self._backoff = backoff
 
@@ -52,7 +52,7 @@ class Repeating:
             try:
                 await self._periodic.run()
             except Unavailable as error:
-                self.is_ready = False
+                self.is_ready = not self._periodic.is_needed
                 log.warning("periodic.paused", name=self.name, error=str(error))
                 await self._backoff.pause(stop)
                 continue

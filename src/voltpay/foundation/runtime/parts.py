@@ -10,11 +10,15 @@ from voltpay.foundation.runtime.stages import BatchStage, WindowStage
 
 @dataclass(frozen=True)
 class Periodic:
-    """Work that repeats: `run` `every_ms` after it ended; Unavailable backs off."""
+    """Work that repeats: `run` again `every_ms` after it ended; Unavailable backs off.
+
+    A role is ready only while all work that `is_needed` goes well.
+    """
 
     name: str
     every_ms: int
     run: Callable[[], Awaitable[None]]
+    is_needed: bool = True
 
 
 async def _nothing() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 from voltpay.core.errors import Unavailable
 from voltpay.foundation.engines.redis import scripts
@@ -24,6 +24,8 @@ _MISSES: Final = _GETS.labels("miss")
 _PUTS: Final = Counter("voltpay_redis_cache_puts", "Entries put, by result", ["result"])
 _STORED: Final = _PUTS.labels("stored")
 _TOO_OLD: Final = _PUTS.labels("too_old")
+_EVICTED: Final = Gauge("voltpay_redis_cache_evicted", "Keys evicted since the server started")
+_MEMORY: Final = Gauge("voltpay_redis_cache_bytes", "Memory that the server uses, bytes")
 
 
 class CacheAway(Unavailable):
@@ -88,6 +90,13 @@ class RedisCache:
                 await self._call("UNLINK", *keys)
             if cursor == b"0":
                 return
+
+    async def observe(self) -> None:
+        """Export the server's evictions and memory as metrics."""
+        text = (await self._call("INFO", "everything")).decode()
+        told = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+        _EVICTED.set(int(told["evicted_keys"]))
+        _MEMORY.set(int(told["used_memory"]))
 
     async def close(self) -> None:
         """Close the connections."""
