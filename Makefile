@@ -1,6 +1,6 @@
 # Needs make, git and Python >= 3.11; the rest is fetched into .venv/ (and .uv/, if uv is missing).
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-slow test-all check format requirements clean
+.PHONY: help demo up bench test test-slow test-all check format requirements clean
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -p tests.noskip
@@ -16,6 +16,9 @@ demo: $(READY) ## play a minute of payments with failing processors, then reconc
 
 up: $(READY) ## run Voltpay with its own engines, until Ctrl-C (ARGS=…)
 	$(BIN)/voltpay up $(ARGS)
+
+bench: $(READY) ## measure accepting and draining on this machine (ARGS=…)
+	$(BIN)/voltpay bench $(ARGS)
 
 test: $(READY) ## run the short set of tests (ARGS=…)
 	$(PYTEST) -m "not slow" $(ARGS)

@@ -15,8 +15,8 @@ import urllib.request
 import uuid
 from pathlib import Path
 
-from voltpay.cli.demo.command import free_ports
 from voltpay.cli.demo.load import Load
+from voltpay.cli.trial import free_ports
 
 START_S = 60
 

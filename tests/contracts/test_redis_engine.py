@@ -4,10 +4,13 @@ import asyncio
 from uuid import UUID
 
 import pytest
+import redis
 from prometheus_client import generate_latest
 from tests.contracts.worlds import ALIVE_MS, RedisWorld, a_claim, a_record, numbers_of, records
 
+from voltpay.core.errors import Misconfigured
 from voltpay.foundation.engines.redis.cache import RedisCache
+from voltpay.foundation.engines.redis.log import RedisLog
 from voltpay.foundation.engines.redis.names import (
     claim_key,
     claim_key_of,
@@ -163,3 +166,23 @@ async def test_a_cache_exports_its_evictions_and_memory(cache_url: str) -> None:
     assert "voltpay_redis_cache_evicted 0.0" in text
     assert "voltpay_redis_cache_bytes" in text
     await cache.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("appendfsync", "everysec"), ("maxmemory", "0"), ("maxmemory-policy", "allkeys-lru")],
+)
+async def test_a_server_that_could_lose_an_append_is_refused_by_name(
+    log_url: str, name: str, value: str
+) -> None:
+    log = RedisLog(log_url, topics=[], partitions=1, instance="test")
+    with redis.Redis.from_url(log_url) as client:
+        before = client.config_get(name)[name]
+        await log.prepare()
+        client.config_set(name, value)
+        try:
+            with pytest.raises(Misconfigured, match=name):
+                await log.prepare()
+        finally:
+            client.config_set(name, before)
+    await log.close()

@@ -9,6 +9,7 @@ from typing import Final
 import typer
 
 from voltpay.cli import dead, serve, show, upkeep
+from voltpay.cli.bench import command as bench
 from voltpay.cli.demo import command as demo
 from voltpay.core.errors import Misconfigured, Rejected, Unavailable
 
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 serve.add_to(app)
 demo.add_to(app)
+bench.add_to(app)
 upkeep.add_to(app)
 app.add_typer(dead.app, name="dead")
 show.add_to(app)

@@ -4,14 +4,10 @@ import asyncio
 import contextlib
 import shutil
 import signal
-import socket
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic
 from typing import Annotated, Final
 
 import typer
@@ -25,16 +21,14 @@ from voltpay.cli.demo.show import Show
 from voltpay.cli.demo.view import View
 from voltpay.cli.installation import found, opened_house
 from voltpay.cli.reconciling import drained, reconcile
-from voltpay.core.errors import Misconfigured
+from voltpay.cli.trial import free_ports, started
 from voltpay.processors.sandbox.control import SandboxControl
 from voltpay.services.reconciliation.compare import Verdict
 from voltpay.services.reconciliation.gather import Window
 from voltpay.services.reconciliation.report import lines_of
 
 RATE_PER_S: Final = 360.0
-_START_S: Final = 60.0
 _DRAIN_S: Final = 240.0
-_STOP_S: Final = 25.0
 
 
 @dataclass(frozen=True)
@@ -80,52 +74,6 @@ def demo(
     finally:
         if data is None:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def free_ports(count: int) -> list[int]:
-    """So many TCP ports of loopback that nothing listens on now."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-
-
-@contextlib.contextmanager
-def started(folder: Path, ports: list[int], console: Console) -> Iterator[subprocess.Popen[bytes]]:
-    """A `voltpay up` of its own; stopped by SIGTERM afterwards."""
-    folder.mkdir(parents=True, exist_ok=True)
-    output = folder / "up.out"
-    command = [sys.executable, "-m", "voltpay", "up", "--data", str(folder)]
-    command += ["--port", str(ports[0]), "--sandbox-ports", f"{ports[1]},{ports[2]}"]
-    with output.open("wb") as out:
-        process = subprocess.Popen(  # noqa: S603
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
-            start_new_session=True,
-        )
-    try:
-        with console.status("starting PostgreSQL, Valkey and the roles"):
-            _await_up(process, output)
-        yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-
-
-def _await_up(process: subprocess.Popen[bytes], output: Path) -> None:
-    end = monotonic() + _START_S
-    while b"Voltpay is up" not in output.read_bytes():
-        if process.poll() is not None or monotonic() > end:
-            said = output.read_text(errors="replace").strip().splitlines()
-            raise Misconfigured("voltpay up did not start", said[-1] if said else "it said nothing")
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(0.05)
 
 
 async def _play(

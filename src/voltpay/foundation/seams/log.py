@@ -117,8 +117,12 @@ class LogAdmin(Protocol):
         """Make topics, groups (from the beginning) and partitions. Repeating it is harmless.
 
         Raises Misconfigured when the number of partitions differs from the stored one and the
-        log is not drained.
+        log is not drained, and when the engine is set up so that it could lose an append.
         """
+        ...
+
+    async def durability(self) -> Mapping[str, str]:
+        """The engine's own settings that carry the promise, read back from it."""
         ...
 
     async def trim(self) -> int:

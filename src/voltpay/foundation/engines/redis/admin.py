@@ -1,14 +1,21 @@
 """What only `migrate`, the periodic task and a sandbox's purge ask of the log."""
 
 import json
+from collections.abc import Mapping
 from typing import Final
 
+from voltpay.core.errors import Misconfigured
 from voltpay.foundation.engines.redis import scripts
 from voltpay.foundation.engines.redis.connect import Server, Word
 from voltpay.foundation.engines.redis.names import CLAIM_PREFIX, EPOCH, PURGING, cursor_of
 from voltpay.foundation.engines.redis.publish import Publication
 from voltpay.foundation.seams.log import TopicRow
 
+_PROMISED: Final = {
+    "appendonly": "yes",
+    "appendfsync": "always",
+    "maxmemory-policy": "noeviction",
+}
 _TRIMMED_AT_ONCE: Final = 10_000
 _SCANNED_AT_ONCE: Final = 1_000
 
@@ -24,8 +31,25 @@ class LogUpkeep:
     def _rows(self) -> list[TopicRow]:
         return [row for row in self._publication.topics.values() if row.groups]
 
+    async def durability(self) -> Mapping[str, str]:
+        """CONFIG GET of what makes an append durable and keeps the log within its memory."""
+        words = await self._server.call("CONFIG", "GET", *_PROMISED, "maxmemory")
+        texts = [word.decode() for word in words]
+        return dict(zip(texts[::2], texts[1::2], strict=True))
+
+    async def _refuse_unsafe(self) -> None:
+        told = await self.durability()
+        for name, wanted in _PROMISED.items():
+            if told.get(name) != wanted:
+                raise Misconfigured(
+                    f"the log's server has {name} {told.get(name)}", f"set {name} {wanted}"
+                )
+        if told.get("maxmemory") == "0":
+            raise Misconfigured("the log's server has no maxmemory", "set one: it bounds the log")
+
     async def prepare(self) -> None:
-        """One script, all or nothing."""
+        """One script, all or nothing, on a server whose settings keep the promise."""
+        await self._refuse_unsafe()
         wanted = {
             "partitions": self._publication.partitions,
             "shared": {row.name: row.groups for row in self._rows if not row.ordered},

@@ -1,0 +1,1 @@
+"""`voltpay bench`: what an installation on this machine does, durability on."""

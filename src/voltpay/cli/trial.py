@@ -1,0 +1,64 @@
+"""A whole Voltpay of its own, in a folder and on free ports: for the demo and the benchmark."""
+
+import contextlib
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from time import monotonic
+from typing import Final
+
+from rich.console import Console
+
+from voltpay.core.errors import Misconfigured
+
+_START_S: Final = 60.0
+_STOP_S: Final = 25.0
+
+
+def free_ports(count: int) -> list[int]:
+    """So many TCP ports of loopback that nothing listens on now."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+@contextlib.contextmanager
+def started(folder: Path, ports: list[int], console: Console) -> Iterator[subprocess.Popen[bytes]]:
+    """A `voltpay up` of its own; stopped by SIGTERM afterwards."""
+    folder.mkdir(parents=True, exist_ok=True)
+    output = folder / "up.out"
+    command = [sys.executable, "-m", "voltpay", "up", "--data", str(folder)]
+    command += ["--port", str(ports[0]), "--sandbox-ports", f"{ports[1]},{ports[2]}"]
+    with output.open("wb") as out:
+        process = subprocess.Popen(  # noqa: S603
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
+    try:
+        with console.status("starting PostgreSQL, Valkey and the roles"):
+            _await_up(process, output)
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def _await_up(process: subprocess.Popen[bytes], output: Path) -> None:
+    end = monotonic() + _START_S
+    while b"Voltpay is up" not in output.read_bytes():
+        if process.poll() is not None or monotonic() > end:
+            said = output.read_text(errors="replace").strip().splitlines()
+            raise Misconfigured("voltpay up did not start", said[-1] if said else "it said nothing")
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.05)
