@@ -53,6 +53,12 @@ async def translated() -> AsyncIterator[None]:
         raise DatabaseRefused(f"PostgreSQL: {type(error).__name__}: {error}", constraint) from error
 
 
+# The driver's own reset is a round trip after every use. Nobody leaves anything behind on a pooled
+# connection: locks and settings are for `dedicated` ones.
+async def _as_it_is(_: object) -> None:
+    return
+
+
 class Session:
     """One connection, inside or outside a transaction. Rows come back as mappings."""
 
@@ -132,6 +138,7 @@ class Postgres:
                     command_timeout=self._timeout_s,
                     timeout=5,
                     server_settings={"application_name": self._name},
+                    reset=_as_it_is,
                 )
                 opened = await pool
                 assert opened is not None
