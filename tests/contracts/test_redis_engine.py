@@ -9,7 +9,7 @@ from prometheus_client import generate_latest
 from tests.contracts.worlds import ALIVE_MS, RedisWorld, a_claim, a_record, numbers_of, records
 
 from voltpay.core.errors import Misconfigured
-from voltpay.foundation.engines.redis.cache import RedisCache
+from voltpay.foundation.engines.redis.cache import CacheAway, RedisCache
 from voltpay.foundation.engines.redis.log import RedisLog
 from voltpay.foundation.engines.redis.names import (
     claim_key,
@@ -21,6 +21,7 @@ from voltpay.foundation.engines.redis.names import (
     position_of_cursor,
 )
 from voltpay.foundation.engines.redis.shared import SharedConsumer
+from voltpay.foundation.seams.cache import Entry
 from voltpay.foundation.seams.log import Delivery
 
 
@@ -186,3 +187,17 @@ async def test_a_server_that_could_lose_an_append_is_refused_by_name(
         finally:
             client.config_set(name, before)
     await log.close()
+
+
+async def test_a_cache_that_refuses_is_as_good_as_away(cache_url: str) -> None:
+    cache = RedisCache(cache_url, pause_ms=0)
+    entry = Entry("key", 1, b"value", 1_000)
+    with redis.Redis.from_url(cache_url) as client:
+        client.execute_command("ACL", "SETUSER", "default", "-evalsha", "-eval")
+        try:
+            with pytest.raises(CacheAway):
+                await cache.put_if_newer([entry])
+        finally:
+            client.execute_command("ACL", "SETUSER", "default", "+evalsha", "+eval")
+    assert await cache.put_if_newer([entry]) == [True]
+    await cache.close()

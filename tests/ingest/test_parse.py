@@ -49,6 +49,8 @@ def test_an_amount_is_read_exactly_in_the_currency_s_minor_units(amount, currenc
         ("0", "EUR"),
         ("-1", "EUR"),
         ("0.001", "EUR"),
+        ("19.9" + "0" * 38 + "9", "EUR"),
+        ("1." + "0" * 90 + "1", "EUR"),
         ("10.5", "JPY"),
         ("1.2345", "BHD"),
         ("10000000000", "EUR"),
@@ -122,6 +124,8 @@ def test_bytes_that_are_no_json_object_are_malformed(raw):
         ("description", '"nul\\u0000"'),
         ("description", '"half \\ud800"'),
         ("email", '"nobody"'),
+        ("email", '"a@next\u0085line"'),
+        ("email", '"a@mark\ufeff"'),
         ("metadata", '"text"'),
     ],
 )

@@ -279,6 +279,7 @@ class House:
     clock: SteeredClock = field(default_factory=SteeredClock)
     log: MemoryLog = field(default_factory=MemoryLog)
     posted: set[UUID] = field(default_factory=set)
+    conflicting: list[UUID] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.store = Store(self.database, self.owner)
@@ -288,11 +289,14 @@ class House:
             for each in self.processors
         ]
         self.lanes = Lanes(lanes, self.clock, self.settings.lane.slow_ms)
-        self.route = Route(
-            self.lanes, self.attempts, Repeats(self.store), self.settings, self.clock
-        )
+        repeats = Repeats(self.store, self.note_conflicting)
+        self.route = Route(self.lanes, self.attempts, repeats, self.settings, self.clock)
         self.resolvers = {lane.name: self.resolver_of(lane) for lane in lanes}
         self.sweep = Sweep(self.store, self.log, publish, self.posted_among, self.settings.sweep)
+
+    async def note_conflicting(self, payment_id: UUID) -> None:
+        """What is done when another payment came under an id."""
+        self.conflicting.append(payment_id)
 
     def resolver_of(self, lane: Lane) -> Resolve:
         return Resolve(

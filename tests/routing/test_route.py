@@ -115,6 +115,7 @@ async def test_another_payment_under_the_id_is_a_conflict_and_charges_nothing(
     assert await routed(one, other) == []
     [conflict] = await one.store.conflicts_of(payment.id)
     assert list(conflict.fields) == ["amount", "email"]
+    assert one.conflicting == [payment.id]
     assert len(one.processors[0].posts) == 1
 
 

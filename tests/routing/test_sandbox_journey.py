@@ -89,6 +89,10 @@ async def posted_among(pairs: list[tuple[UUID, int]]) -> set[UUID]:
     return set()
 
 
+async def no_conflict(payment_id: UUID) -> None:
+    raise AssertionError(payment_id)
+
+
 class Journey:
     """Feeds what is deferred back, and runs what repeats, until all is settled."""
 
@@ -123,7 +127,8 @@ async def test_payments_survive_a_processor_that_resets_and_forgets_to_answer(
     apps = {name: a_sandbox(name, tmp_path) for name in FEES}
     async with serving(apps["default"]) as one, serving(apps["fallback"]) as two:
         pairs = [a_processor("default", one), a_processor("fallback", two)]
-        routing = build(engines_on(database_url, log), SETTINGS, pairs, publish, posted_among)
+        engines = engines_on(database_url, log)
+        routing = build(engines, SETTINGS, pairs, publish, posted_among, no_conflict)
         journey = Journey(routing, log)
         payments = [a_payment() for _ in range(60)]
         async with SandboxControl(one) as control:

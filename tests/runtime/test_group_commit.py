@@ -86,3 +86,13 @@ async def test_a_caller_that_calls_again_as_soon_as_it_has_its_result_is_served_
         for n in range(50):
             assert await commits(n) == n
         await commits.drain()
+
+
+async def test_a_commit_that_forgets_a_result_fails_its_callers_and_leaves_nobody_waiting():
+    async def commit(items):
+        return items[1:]
+
+    commits = GroupCommit(commit)
+    async with asyncio.timeout(2):
+        results = await asyncio.gather(commits("a"), commits("b"), return_exceptions=True)
+    assert [type(result) for result in results] == [ValueError, ValueError]

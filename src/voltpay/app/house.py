@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from prometheus_client import Gauge
+
 from voltpay.app.engines import Opened
-from voltpay.app.links import charges_of, letters_of
+from voltpay.app.links import charges_of, forgets_answers, letters_of
 from voltpay.app.purge import Purge, PurgeOne
 from voltpay.app.settings import Settings
-from voltpay.app.topology import publisher, stage_named
+from voltpay.app.topology import STAGES, TopicNames, publisher, stage_named, topics_of
 from voltpay.foundation.engines.opened import Engines
 from voltpay.foundation.runtime.parts import Part, Periodic
 from voltpay.foundation.runtime.stages import Publisher
@@ -21,6 +23,8 @@ from voltpay.services.ledger import wire as ledger
 from voltpay.services.routing import wire as routing
 
 TRIM_EVERY_MS: Final = 1_000
+COUNT_EVERY_MS: Final = 1_000
+_BACKLOG = Gauge("voltpay_log_backlog", "Records that a group has not finished", ["topic", "group"])
 OBSERVE_EVERY_MS: Final = 5_000
 
 
@@ -56,6 +60,7 @@ def build(settings: Settings, opened: Opened) -> House:
         list(zip(settings.processors, processors, strict=True)),
         publish,
         books.posted_among,
+        forgets_answers(engines.cache),
     )
     letters = dead.build(engines, has_open_attempt=routes.census.has_open_attempt)
     answers = inquiry.build(
@@ -74,7 +79,7 @@ def build(settings: Settings, opened: Opened) -> House:
         "ledger": books.part,
         "inquiry": answers.part,
         "dead": letters.part,
-        "log": Part(periodics=_upkeep(engines)),
+        "log": Part(periodics=_upkeep(engines, settings.topics)),
         "cache": Part(periodics=[_observing(opened)]),
         "sandbox": _sandbox(
             settings, engines, (books.purge, routes.purge, answers.purge, letters.purge)
@@ -117,8 +122,17 @@ def _observing(opened: Opened) -> Periodic:
     return Periodic("cache.observe", OBSERVE_EVERY_MS, opened.cache.observe, is_needed=False)
 
 
-def _upkeep(engines: Engines) -> Sequence[Periodic]:
+def _upkeep(engines: Engines, topics: TopicNames) -> Sequence[Periodic]:
     async def trim() -> None:
         await engines.admin.trim()
 
-    return [Periodic("log.trim", TRIM_EVERY_MS, trim)]
+    async def count() -> None:
+        for stage in STAGES:
+            for topic in topics_of(stage, topics):
+                backlog = await engines.log.backlog(topic, stage.group)
+                _BACKLOG.labels(topic, stage.group).set(backlog)
+
+    return [
+        Periodic("log.trim", TRIM_EVERY_MS, trim),
+        Periodic("log.count", COUNT_EVERY_MS, count, is_needed=False),
+    ]

@@ -1,6 +1,7 @@
 """What one service gives another past the log, and the one wrapper that notes statuses."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
@@ -9,11 +10,12 @@ from prometheus_client import Counter
 
 from voltpay.core.errors import Unavailable
 from voltpay.core.ids import PaymentId
-from voltpay.core.messages import PaymentPosted, standing_of
+from voltpay.core.messages import PaymentPosted, Standing, standing_of
 from voltpay.foundation.seams.cache import Cache, Entry
 from voltpay.foundation.seams.log import Consumer, Delivery, Log, Record
 from voltpay.services.dead.wire import Dead
 from voltpay.services.inquiry import known
+from voltpay.services.inquiry.cached import payment_key
 from voltpay.services.inquiry.questions import ChargesOf, LettersOf
 from voltpay.services.routing.wire import Routing
 
@@ -116,6 +118,16 @@ def charges_of(routing: Routing) -> ChargesOf:
         )
 
     return ask
+
+
+def forgets_answers(cache: Cache) -> Callable[[PaymentId], Awaitable[None]]:
+    """Drops the cached answer about a payment; where the cache is away, it ages out."""
+
+    async def forget(payment_id: PaymentId) -> None:
+        with suppress(Unavailable):
+            await cache.drop([(payment_key(payment_id), Standing.RANK_POSTED)])
+
+    return forget
 
 
 def letters_of(dead: Dead) -> LettersOf:

@@ -30,12 +30,16 @@ class Purge:
         self._primary = engines.primary("purge", size_max=1)
 
     async def __call__(self) -> int:
-        """Empty it; gives the new epoch. Repeating it after a crash finishes the work."""
+        """Empty it; gives the new epoch. Repeating it, or the next start, finishes the work.
+
+        The log goes first: while it is purged it accepts nothing, and it is never at an epoch
+        below the database's, which would drop what it promises.
+        """
         async with self._primary.transaction() as session:
             epoch = await raise_epoch(session)
             for purge in self._services:
                 await purge(session)
-        await self._engines.admin.purge(epoch)
+            await self._engines.admin.purge(epoch)
         await self._engines.cache.clear()
         for processor in self._processors:
             async with SandboxControl(processor.url) as control:

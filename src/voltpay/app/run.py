@@ -13,7 +13,7 @@ from voltpay.app.house import House, build
 from voltpay.app.roles import Role
 from voltpay.app.settings import Settings
 from voltpay.app.topology import stage_named, topics_of
-from voltpay.core.errors import Unavailable
+from voltpay.core.errors import Broken, Unavailable
 from voltpay.foundation.engines.opened import Engines
 from voltpay.foundation.runtime.batch_loop import BatchLimits, BatchLoop
 from voltpay.foundation.runtime.lifecycle import Lifecycle
@@ -51,7 +51,7 @@ class Repeating:
         while not stop.is_set():
             try:
                 await self._periodic.run()
-            except Unavailable as error:
+            except (Unavailable, Broken) as error:
                 self.is_ready = not self._periodic.is_needed
                 log.warning("periodic.paused", name=self.name, error=str(error))
                 await self._backoff.pause(stop)

@@ -1,21 +1,22 @@
 """All settings: a TOML file, then the environment, then flags. Read once, frozen, passed down."""
 
 import difflib
-import os
 import tomllib
-from collections.abc import Iterable, Mapping
-from decimal import Decimal
+from collections.abc import Mapping
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
 )
 
+from voltpay.app.environment import refuse_unknown_variables, variables_of
 from voltpay.app.topology import TopicNames
 from voltpay.core.errors import Misconfigured
 from voltpay.core.money import CURRENCIES
@@ -29,6 +30,15 @@ FILE: Final = Path("voltpay.toml")
 PREFIX: Final = "VOLTPAY_"
 TEST_PREFIX: Final = "VOLTPAY_TEST_"
 _MIB: Final = 1024 * 1024
+_FLAGS: Final = "--"
+_ORDERED_BOUNDS_OF_ROUTING: Final = (
+    ("dispatch.workers_min", "dispatch.workers_max"),
+    ("dispatch.take_min", "dispatch.take_max"),
+    ("dispatch.backlog_low", "dispatch.backlog_high"),
+    ("breaker.pause_ms", "breaker.pause_max_ms"),
+    ("lane.limit_min", "lane.limit_start"),
+    ("resolve.ask_first_ms", "resolve.ask_max_ms"),
+)
 
 
 class Settings(BaseSettings):
@@ -96,6 +106,21 @@ class Settings(BaseSettings):
             raise ValueError("two processors have the same name")
         return processors
 
+    @field_validator("topics")
+    @classmethod
+    def _have_names_of_their_own(cls, topics: TopicNames) -> TopicNames:
+        names = list(topics.model_dump().values())
+        if len(set(names)) < len(names):
+            raise ValueError("two topics have the same name")
+        return topics
+
+    @model_validator(mode="after")
+    def _bounds_are_in_order(self) -> "Settings":
+        for lower, upper in _ORDERED_BOUNDS_OF_ROUTING:
+            if attrgetter(lower)(self.routing) > attrgetter(upper)(self.routing):
+                raise ValueError(f"routing.{lower} is above routing.{upper}")
+        return self
+
     @property
     def log_memory_bytes(self) -> int:
         """maxmemory of the embedded log, bytes."""
@@ -114,15 +139,16 @@ class Settings(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003
+        settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment goes before the file, which is passed in as initial values."""
+        """Flags, the environment, the file, which is passed in as initial values."""
         assert isinstance(init_settings, InitSettingsSource)
-        return env_settings, init_settings
+        flags = init_settings.init_kwargs.pop(_FLAGS, {})
+        return InitSettingsSource(settings_cls, flags), env_settings, init_settings
 
 
 def read_settings(file: Path | None = None, flags: Mapping[str, object] | None = None) -> Settings:
@@ -131,26 +157,14 @@ def read_settings(file: Path | None = None, flags: Mapping[str, object] | None =
     `file`: the TOML file, which must exist; None: `voltpay.toml` in the working folder, if there
     is one. `flags` go before everything.
     """
-    _refuse_unknown_variables(os.environ)
-    values = _file_values(file)
-    try:
-        settings = Settings(**values)
-    except ValidationError as error:
-        raise _misconfigured(error) from error
+    refuse_unknown_variables(Settings, PREFIX, except_for=TEST_PREFIX)
     given = {name: value for name, value in (flags or {}).items() if value is not None}
     try:
-        return Settings.model_validate({**settings.model_dump(), **given}) if given else settings
+        return Settings(**{**_file_values(file), _FLAGS: given})
     except ValidationError as error:
         raise _misconfigured(error) from error
-
-
-def sandbox_processors(ports: Iterable[int], currency: str) -> tuple[ProcessorSettings, ...]:
-    """The two processors that `voltpay up` starts where no real ones are configured."""
-    fees = {"default": Decimal("0.05"), "fallback": Decimal("0.15")}
-    return tuple(
-        ProcessorSettings(name=name, url=f"http://127.0.0.1:{port}", fee=fee, currency=currency)
-        for (name, fee), port in zip(fees.items(), ports, strict=True)
-    )
+    except SettingsError as error:
+        raise Misconfigured(f"the environment has an {error}", "give it as JSON") from error
 
 
 def _file_values(file: Path | None) -> dict[str, Any]:
@@ -165,29 +179,15 @@ def _file_values(file: Path | None) -> dict[str, Any]:
         raise Misconfigured(f"{path} cannot be read: {error}", "mend it as TOML") from error
 
 
-def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
-    known = set(_variables(Settings, PREFIX))
-    for name in sorted(environment):
-        if name.startswith(PREFIX) and not name.startswith(TEST_PREFIX) and name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            mend = f"did you mean {near[0]}?" if near else "see `voltpay config` for those it knows"
-            raise Misconfigured(f"the environment variable {name} names no setting", mend)
-
-
-def _variables(model: type[BaseModel], prefix: str) -> Iterable[str]:
-    for name, field in model.model_fields.items():
-        variable = prefix + name.upper()
-        yield variable
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from _variables(field.annotation, variable + "__")
-
-
 def _misconfigured(error: ValidationError) -> Misconfigured:
     first = error.errors()[0]
     name = ".".join(str(part) for part in first["loc"])
-    if first["type"] != "extra_forbidden":
-        return Misconfigured(f"the setting {name} is wrong", str(first["msg"]).lower())
-    known = [variable[len(PREFIX) :].lower() for variable in _variables(Settings, PREFIX)]
-    near = difflib.get_close_matches(name.replace(".", "__"), known, n=1)
-    mend = f"did you mean {near[0].replace('__', '.')}?" if near else "remove it"
-    return Misconfigured(f"there is no setting {name}", mend)
+    if first["type"] == "extra_forbidden":
+        known = [name[len(PREFIX) :].lower() for name in variables_of(Settings, PREFIX)]
+        near = difflib.get_close_matches(name.replace(".", "__"), known, n=1)
+        mend = f"did you mean {near[0].replace('__', '.')}?" if near else "remove it"
+        return Misconfigured(f"there is no setting {name}", mend)
+    what = str(first["msg"]).removeprefix("Value error, ")
+    if not name:
+        return Misconfigured("the settings contradict each other", what)
+    return Misconfigured(f"the setting {name} is wrong", what[:1].lower() + what[1:])

@@ -1,8 +1,10 @@
 """Find the installation that a command works on: a data folder, or engines by settings."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
 
@@ -12,7 +14,9 @@ from pydantic import SecretStr
 
 from voltpay.app.engines import open_engines
 from voltpay.app.house import House, build
-from voltpay.app.settings import Settings, read_settings, sandbox_processors
+from voltpay.app.settings import Settings, read_settings
+from voltpay.cli.sandboxes import sandbox_processors, sandboxes_served
+from voltpay.core.errors import Misconfigured
 from voltpay.foundation.engines.embedded import EmbeddedEngines, EngineUrls, installed_urls, secret
 
 T = TypeVar("T")
@@ -54,18 +58,33 @@ def with_sandbox(settings: Settings, ports: tuple[int, ...]) -> Settings:
     return settings.model_copy(update={"processors": processors, "sandbox": True})
 
 
+@dataclass(frozen=True)
+class Located:
+    """Settings of an installation, and its folder if nothing but this command runs it."""
+
+    settings: Settings
+    resting: Path | None = None
+
+
 @contextmanager
 def found(data: Path | None, config: Path | None) -> Iterator[Settings]:
     """Settings of the installation; its embedded engines run inside, started if they do not."""
+    with located(data, config) as installation:
+        yield installation.settings
+
+
+@contextmanager
+def located(data: Path | None, config: Path | None) -> Iterator[Located]:
+    """The installation, its engines running inside. Raises Misconfigured where there is none."""
     settings = read_settings(config)
     if not settings.is_embedded:
-        yield settings
+        yield Located(settings)
         return
     folder = data_folder(data)
     settings = remembered(folder, settings)
     urls = installed_urls(folder)
     if urls is not None:
-        yield with_urls(settings, urls, secret(folder))
+        yield Located(with_urls(settings, urls, secret(folder)))
         return
     engines = EmbeddedEngines(
         folder,
@@ -74,7 +93,7 @@ def found(data: Path | None, config: Path | None) -> Iterator[Settings]:
     )
     started = engines.start()
     try:
-        yield with_urls(settings, started, secret(folder))
+        yield Located(with_urls(settings, started, secret(folder)), resting=folder)
     finally:
         engines.stop()
 
@@ -86,12 +105,12 @@ def remember(folder: Path, ports: tuple[int, ...]) -> None:
 
 def remembered(folder: Path, settings: Settings) -> Settings:
     """The settings with the sandbox processors that the installation was started with."""
-    import json
-
     try:
         text = (folder / SETTINGS_FILE).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return with_sandbox(settings, SANDBOX_PORTS)
+    except FileNotFoundError as error:
+        raise Misconfigured(
+            f"there is no installation in {folder}", "name its folder with --data, or `voltpay up`"
+        ) from error
     return with_sandbox(settings, tuple(json.loads(text)["sandbox_ports"]))
 
 
@@ -111,12 +130,22 @@ def with_house(
     data: Path | None,
     config: Path | None,
     work: Callable[[House, Settings], Coroutine[object, object, T]],
+    *,
+    reads_journals: bool = False,
 ) -> T:
-    """Run `work` on the services of an installation."""
+    """Run `work` on the services of an installation.
 
-    async def run(settings: Settings) -> T:
-        async with opened_house(settings, "command") as house:
+    With `reads_journals`, the sandbox processors of one that rests are there meanwhile, too.
+    """
+
+    async def run(installation: Located) -> T:
+        settings = installation.settings
+        async with AsyncExitStack() as stack:
+            if reads_journals and settings.sandbox and installation.resting:
+                served = sandboxes_served(installation.resting, settings)
+                settings = await stack.enter_async_context(served)
+            house = await stack.enter_async_context(opened_house(settings, "command"))
             return await work(house, settings)
 
-    with found(data, config) as settings:
-        return asyncio.run(run(settings))
+    with located(data, config) as installation:
+        return asyncio.run(run(installation))

@@ -12,6 +12,8 @@ from voltpay.cli import dead, serve, show, upkeep
 from voltpay.cli.bench import command as bench
 from voltpay.cli.demo import command as demo
 from voltpay.core.errors import Misconfigured, Rejected, Unavailable
+from voltpay.foundation.engines.postgres.pool import DatabaseRefused
+from voltpay.foundation.runtime.logs import configure_logging
 
 EXIT_WRONG: Final = 2
 
@@ -32,10 +34,14 @@ show.add_to(app)
 
 def main() -> None:
     """Run a command; what cannot run says so in one line and exits with 2."""
+    configure_logging("error", "command")
     try:
         app()
     except Misconfigured as error:
         sys.stderr.write(f"voltpay: {error}\n")
+        raise SystemExit(EXIT_WRONG) from error
+    except DatabaseRefused as error:
+        sys.stderr.write(f"voltpay: {error}; `voltpay doctor` says whether the schema is behind\n")
         raise SystemExit(EXIT_WRONG) from error
     except (Rejected, Unavailable) as error:
         sys.stderr.write(f"voltpay: {error.detail}\n")

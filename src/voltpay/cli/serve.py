@@ -1,9 +1,7 @@
 """`voltpay up` and `voltpay run`: the roles, with embedded engines or against those of settings."""
 
 import asyncio
-import contextlib
 import os
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +23,8 @@ from voltpay.cli.installation import (
     with_sandbox,
     with_urls,
 )
+from voltpay.cli.ports import refuse_taken
+from voltpay.cli.sandboxes import journal_of
 from voltpay.core.errors import Misconfigured, Unavailable
 from voltpay.foundation.engines.embedded import EmbeddedEngines, secret
 from voltpay.foundation.runtime import lifecycle
@@ -138,7 +138,11 @@ class Installation:
     def _refuse_taken_ports(self) -> None:
         wanted = [(self.settings.host, self.settings.port, "--port")]
         wanted += [("127.0.0.1", port, "--sandbox-ports") for port in self._sandbox_ports()]
+        taken: set[int] = set()
         for host, port, flag in wanted:
+            if port in taken:
+                raise Misconfigured(f"port {port} is given twice", f"choose another with {flag}")
+            taken.add(port)
             refuse_taken(host, port, flag)
 
     def _sandbox_ports(self) -> tuple[int, ...]:
@@ -184,7 +188,7 @@ class Installation:
 
     def _sandbox_child(self, processor: ProcessorSettings, port: int) -> Child:
         name = f"sandbox {processor.name}"
-        journal = self.data / "sandbox" / f"{processor.name}.journal"
+        journal = journal_of(self.data, processor.name)
 
         def start() -> None:
             lifecycle.run_role(
@@ -236,19 +240,6 @@ class Installation:
         )
 
 
-def refuse_taken(host: str, port: int, flag: str) -> None:
-    """Raise Misconfigured when the port is in use, or the address is not of this machine."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with contextlib.closing(socket.socket(family, socket.SOCK_STREAM)) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise Misconfigured(
-                f"cannot listen on {host}:{port}: {error.strerror}", f"choose another with {flag}"
-            ) from error
-
-
 def _told(work: Callable[[], object], write: int) -> int:
     try:
         work()
@@ -258,6 +249,9 @@ def _told(work: Callable[[], object], write: int) -> int:
     except Unavailable as error:
         os.write(write, f"{error.detail}\nsee its log in the data folder".encode())
         return 2
+    except Exception as error:  # noqa: BLE001 - nothing of the parent may run in this child
+        os.write(write, f"it cannot be prepared: {error}\nsee the logs in its folder".encode())
+        return 1
     return 0
 
 

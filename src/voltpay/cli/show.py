@@ -1,5 +1,6 @@
 """Commands that show: topology, config, doctor, version. They change nothing."""
 
+import re
 from typing import Final
 
 import typer
@@ -11,6 +12,8 @@ from voltpay.app.topology import STAGES, TOPICS
 from voltpay.cli.installation import ConfigOption, DataOption
 
 _OK: Final = "ok"
+_MASK: Final = "********"
+_PASSWORD: Final = re.compile(r"(://[^/@\s]*?:)[^/@\s]+@")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -72,8 +75,14 @@ def _print_model(model: object, prefix: str, indent: str) -> None:
             typer.echo(f"{indent}{name}:")
             _print_model(value, f"{prefix}{name.upper()}__", indent + "  ")
             continue
-        shown = "********" if isinstance(value, SecretStr) and value.get_secret_value() else value
-        typer.echo(f"{indent}{name} = {shown}    {prefix}{name.upper()}")
+        typer.echo(f"{indent}{name} = {_masked(value)}    {prefix}{name.upper()}")
+
+
+def _masked(value: object) -> object:
+    """The value as it may be shown: secrets, and passwords within addresses, are not."""
+    if isinstance(value, SecretStr):
+        return _MASK if value.get_secret_value() else ""
+    return _PASSWORD.sub(rf"\g<1>{_MASK}@", str(value))
 
 
 def doctor(data: DataOption = None, config: ConfigOption = None) -> None:

@@ -2,7 +2,6 @@
 
 import contextlib
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,19 +11,13 @@ from typing import Final
 
 from rich.console import Console
 
+from voltpay.cli.ports import free_ports
 from voltpay.core.errors import Misconfigured
+
+__all__ = ["free_ports", "started"]
 
 _START_S: Final = 60.0
 _STOP_S: Final = 25.0
-
-
-def free_ports(count: int) -> list[int]:
-    """So many TCP ports of loopback that nothing listens on now."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -13,9 +14,10 @@ from voltpay.cli.installation import ConfigOption, DataOption, found, with_house
 from voltpay.cli.reconciling import reconcile as reconcile_house
 from voltpay.core.errors import Misconfigured
 from voltpay.migrations import migrate_down, status
-from voltpay.services.reconciliation.compare import Verdict
 from voltpay.services.reconciliation.gather import Window
+from voltpay.services.reconciliation.history import read_history
 from voltpay.services.reconciliation.report import lines_of
+from voltpay.services.reconciliation.verdict import Verdict
 
 _FAR_MS: Final = 253_402_300_799_999
 
@@ -61,15 +63,14 @@ def rebuild(data: DataOption = None, config: ConfigOption = None) -> None:
     """Build the read model anew from the ledger, beside the one in use, and swap them."""
     from rich.progress import Progress
 
-    with Progress() as bar:
-
-        async def work(house: House, _: Settings) -> int:
+    async def work(house: House, _: Settings) -> int:
+        with Progress() as bar:
             task = bar.add_task("rebuilding", total=await house.ledger.estimate())
             return await house.inquiry.rebuild(
                 house.ledger.facts, lambda done: bar.update(task, completed=done)
             )
 
-        count = with_house(data, config, work)
+    count = with_house(data, config, work)
     typer.echo(f"rebuilt from {count:,} facts")
 
 
@@ -80,19 +81,27 @@ def reconcile(
     until: Annotated[
         str | None, typer.Option("--to", help="requestedAt, RFC 3339, inclusive")
     ] = None,
+    history: Annotated[
+        Path | None, typer.Option(help="What a client asked for and was told, as JSON lines")
+    ] = None,
     data: DataOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Hold log, attempts, ledger, read model and the processors' journals against each other.
 
-    Exit code 1 if anything does not add up; each difference is named with its payment.
+    With a client's history, its promises, too. Exit code 1 if anything does not add up; each
+    difference is named with its payment. What is still on its way is one, but not with --to.
     """
+    if history and (since or until):
+        raise Misconfigured("a history has no window", "leave out --from and --to")
     window = Window(_ms_of(since, "--from", 0), _ms_of(until, "--to", _FAR_MS))
+    asked = read_history(history) if history else ()
 
     async def work(house: House, settings: Settings) -> Verdict:
-        return await reconcile_house(house, settings, window)
+        is_drained = until is None
+        return await reconcile_house(house, settings, window, asked=asked, is_drained=is_drained)
 
-    tell(with_house(data, config, work), typer.echo)
+    tell(with_house(data, config, work, reads_journals=True), typer.echo)
 
 
 def clean(data: DataOption = None, config: ConfigOption = None) -> None:

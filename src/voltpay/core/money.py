@@ -1,13 +1,16 @@
 """Money: integers of minor units with their ISO 4217 currency. No float comes in or goes out."""
 
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal, Inexact
 from typing import Final, NewType
 
 MinorUnits = NewType("MinorUnits", int)
 
 AMOUNT_MAX: Final = 999_999_999_999
 """The largest amount of one payment in minor units: nine million of them fit one balance."""
+
+_EXACT: Final = Context(prec=64, traps=[Inexact])
+"""No digit of an amount is ever rounded away: what needs more of them has too many decimals."""
 
 # ISO 4217 list one: alphabetic code and numeric code, by number of decimals.
 _CODES: Final = {
@@ -53,7 +56,10 @@ CURRENCIES_BY_NUMBER: Final = {currency.number: currency for currency in CURRENC
 
 def minor_of(amount: Decimal, currency: Currency) -> MinorUnits | None:
     """Minor units of an amount in major units; None if it has more decimals than the currency."""
-    scaled = amount.scaleb(currency.decimals)
+    try:
+        scaled = amount.scaleb(currency.decimals, _EXACT)
+    except Inexact:
+        return None
     whole = int(scaled)
     return MinorUnits(whole) if scaled == whole else None
 

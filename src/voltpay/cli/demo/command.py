@@ -13,7 +13,6 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
-from voltpay.app.house import House
 from voltpay.app.settings import Settings
 from voltpay.cli.demo.load import Load
 from voltpay.cli.demo.scenario import SHARES
@@ -23,12 +22,25 @@ from voltpay.cli.installation import found, opened_house
 from voltpay.cli.reconciling import drained, reconcile
 from voltpay.cli.trial import free_ports, started
 from voltpay.processors.sandbox.control import SandboxControl
-from voltpay.services.reconciliation.compare import Verdict
 from voltpay.services.reconciliation.gather import Window
+from voltpay.services.reconciliation.history import History, read_history
 from voltpay.services.reconciliation.report import lines_of
+from voltpay.services.reconciliation.verdict import Verdict
 
 RATE_PER_S: Final = 360.0
+HISTORY_FILE: Final = "history.jsonl"
 _DRAIN_S: Final = 240.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a demo sends, where, and where its client keeps its history."""
+
+    url: str
+    seconds: float
+    seed: int
+    rate_per_s: float
+    history: Path
 
 
 @dataclass(frozen=True)
@@ -64,9 +76,8 @@ def demo(
     ports = free_ports(3)
     try:
         with started(folder, ports, console), found(folder, None) as settings:
-            verdict, findings = asyncio.run(
-                _play(settings, f"http://127.0.0.1:{ports[0]}", (seconds, seed, rate), console)
-            )
+            plan = Plan(f"http://127.0.0.1:{ports[0]}", seconds, seed, rate, folder / HISTORY_FILE)
+            verdict, findings = asyncio.run(_play(settings, plan, console))
         _tell(console, verdict, findings)
         if not (verdict.holds and findings.is_drained):
             raise SystemExit(1)
@@ -76,36 +87,30 @@ def demo(
             shutil.rmtree(folder, ignore_errors=True)
 
 
-async def _play(
-    settings: Settings, url: str, plan: tuple[float, int, float], console: Console
-) -> tuple[Verdict, Findings]:
-    seconds, seed, rate = plan
-    load = Load(url, rate_per_s=rate, seed=seed)
+async def _play(settings: Settings, plan: Plan, console: Console) -> tuple[Verdict, Findings]:
     async with opened_house(settings, "demo") as house, contextlib.AsyncExitStack() as stack:
         controls = [
             await stack.enter_async_context(SandboxControl(each.url))
             for each in settings.processors
         ]
         for control in controls:
-            await control.set_faults(SHARES, seed=seed)
-        show = Show(house, settings, load, controls, seconds)
+            await control.set_faults(SHARES, seed=plan.seed)
+        history = stack.enter_context(History(plan.history))
+        load = Load(plan.url, rate_per_s=plan.rate_per_s, seed=plan.seed, history=history)
+        show = Show(house, settings, load, controls, plan.seconds)
         with View(console) as view:
             watching = asyncio.create_task(show.run(view))
-            await load.run(seconds)
+            await load.run(plan.seconds)
             show.has_ended = True
             for control in controls:
                 await control.set_delay(0)
                 await control.set_failure(False)
             is_drained = await drained(house, settings, _DRAIN_S, show.note)
             await show.finish(watching)
-        verdict = await _settled_verdict(house, settings, load)
+        verdict = await reconcile(house, settings, Window(), asked=read_history(plan.history))
         return verdict, Findings(
             await house.routing.census.unknown_ever(), show.breaker_cycles, is_drained
         )
-
-
-async def _settled_verdict(house: House, settings: Settings, load: Load) -> Verdict:
-    return await reconcile(house, settings, Window(), asked=load.asked())
 
 
 def _tell(console: Console, verdict: Verdict, findings: Findings) -> None:

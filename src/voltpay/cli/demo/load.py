@@ -1,4 +1,4 @@
-"""Real traffic: payments at a steady rate, some of them repeated, each answer kept."""
+"""Real traffic: payments at a steady rate, some repeated, each step in a history on disk."""
 
 import asyncio
 import random
@@ -14,6 +14,7 @@ from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import PyreqwestError
 
 from voltpay.services.reconciliation.evidence import Asked
+from voltpay.services.reconciliation.history import History, Line, Outcome, folded
 
 TIMEOUT_S: Final = 10
 REPEAT_SHARE: Final = 0.05
@@ -42,19 +43,24 @@ class Shot(msgspec.Struct, frozen=True):
 class Load:
     """Sends `rate_per_s` payments a second, open loop, drawn from `seed`; 5 % are repeats.
 
-    `asked` says of each id what the client knows; `latencies_ms` holds the latest answers' times.
+    Before and after every request a line goes to `history`, if one is given. `latencies_ms` holds
+    the latest answers' times.
     """
 
-    def __init__(self, url: str, *, rate_per_s: float, seed: int) -> None:
+    def __init__(
+        self, url: str, *, rate_per_s: float, seed: int, history: History | None = None
+    ) -> None:
         self.statuses: Counter[str] = Counter()
         self.sent = 0
         self.repeats = 0
         self.latencies_ms: deque[float] = deque(maxlen=_RECENT)
         self._url = f"{url}/payments"
+        self._history = history
         self._rate_per_s = rate_per_s
         self._chance = random.Random(seed)  # noqa: S311
         self._shots: list[Shot] = []
-        self._outcomes: dict[UUID, str] = {}
+        self._lines: list[Line] = []
+        self._promised: set[UUID] = set()
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def run(self, seconds: float) -> None:
@@ -71,16 +77,13 @@ class Load:
                 await asyncio.wait(self._under_way)
 
     def asked(self) -> Sequence[Asked]:
-        """The history: every id once, with the best answer that it got."""
-        return [
-            Asked(shot.payment_id, shot.amount_minor, self._outcomes.get(shot.payment_id, "info"))
-            for shot in self._shots
-        ]
+        """Every payment once, with the best answer that it got."""
+        return folded(self._lines)
 
     @property
     def accepted(self) -> int:
         """How many payments were promised, repeats not counted."""
-        return sum(1 for outcome in self._outcomes.values() if outcome == "ok")
+        return len(self._promised)
 
     def percentile_ms(self, share: float) -> float:
         """That percentile of the latest answers' times."""
@@ -106,27 +109,33 @@ class Load:
         return shot
 
     async def _shoot(self, client: Client, shot: Shot) -> None:
+        await self._note(shot, "asked")
+        outcome = await self._outcome(client, shot)
+        await self._note(shot, outcome)
+        if outcome == "ok":
+            self._promised.add(shot.payment_id)
+
+    async def _note(self, shot: Shot, outcome: Outcome) -> None:
+        line = Line(shot.payment_id, shot.amount_minor, outcome)
+        self._lines.append(line)
+        if self._history is not None:
+            await self._history.note(line)
+
+    async def _outcome(self, client: Client, shot: Shot) -> Outcome:
         began = perf_counter()
         try:
             request = client.post(self._url).body_bytes(shot.body())
             answer = await request.header("content-type", "application/json").build().send()
-            status = int(answer.status)
         except PyreqwestError as error:
             self.statuses[type(error).__name__] += 1
-            self._note(shot, "info")
-            return
+            return "info"
+        status = int(answer.status)
         self.latencies_ms.append((perf_counter() - began) * 1000)
         self.statuses[str(status)] += 1
-        self._note(shot, _outcome_of(status))
-
-    def _note(self, shot: Shot, outcome: str) -> None:
-        rank = {"ok": 2, "info": 1, "fail": 0}
-        known = self._outcomes.get(shot.payment_id)
-        if known is None or rank[outcome] > rank[known]:
-            self._outcomes[shot.payment_id] = outcome
+        return _outcome_of(status)
 
 
-def _outcome_of(status: int) -> str:
+def _outcome_of(status: int) -> Outcome:
     if status == 202:
         return "ok"
     return "fail" if 400 <= status < 500 and status not in _UNCLEAR else "info"

@@ -9,9 +9,9 @@ from typing import Final
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
-from voltpay.core.errors import Broken, Unavailable
+from voltpay.core.errors import Misconfigured, Unavailable
 from voltpay.foundation.runtime.blame import Gravedigger, taken_of
-from voltpay.foundation.runtime.retry import Backoff
+from voltpay.foundation.runtime.retry import Backoff, wait_or
 from voltpay.foundation.runtime.stages import BatchStage, Publisher
 from voltpay.foundation.seams.clock import Chance, Clock
 from voltpay.foundation.seams.log import Consumer, Delivery
@@ -89,7 +89,7 @@ class BatchLoop:
             if wanted and await self._stage.own(wanted) >= wanted:
                 await self._consumer.resume()
                 return
-            await asyncio.sleep(_OWN_AGAIN_S)
+            await wait_or(stop, _OWN_AGAIN_S)
 
     async def _turn(self) -> None:
         deliveries = await self._consumer.take(self._limits.count_max, self._limits.wait_ms)
@@ -105,7 +105,9 @@ class BatchLoop:
     async def _handle(self, deliveries: Sequence[Delivery]) -> None:
         try:
             await self._post(deliveries)
-        except Broken as error:
+        except (Unavailable, Misconfigured):
+            raise
+        except Exception as error:  # noqa: BLE001 - counted, and raised again unless it is Broken
             if len(deliveries) == 1:
                 await self._gravedigger.see_to(deliveries[0], error, lambda: self._post(deliveries))
                 return

@@ -8,7 +8,7 @@ import structlog
 from prometheus_client import Counter
 
 from voltpay.core.codec import decode
-from voltpay.core.errors import Broken
+from voltpay.core.errors import Broken, Unavailable
 from voltpay.core.messages import PaymentDead, standing_of
 from voltpay.foundation.runtime.stages import Publisher, Taken
 from voltpay.foundation.seams.clock import Clock
@@ -32,8 +32,12 @@ def taken_of(delivery: Delivery) -> Taken:
     )
 
 
+class CannotBury(Unavailable):
+    """A dead letter itself cannot be handled: it waits, as a letter round it would help nobody."""
+
+
 class Gravedigger:
-    """Tries one broken delivery until it works or has failed three times, across restarts."""
+    """Tries one delivery that failed until it works or has failed three times, across restarts."""
 
     def __init__(self, stage: str, consumer: Consumer, publish: Publisher, clock: Clock) -> None:
         self._stage = stage
@@ -42,10 +46,18 @@ class Gravedigger:
         self._clock = clock
 
     async def see_to(
-        self, delivery: Delivery, error: Broken, again: Callable[[], Awaitable[None]]
+        self, delivery: Delivery, error: Exception, again: Callable[[], Awaitable[None]]
     ) -> None:
-        """Count the failure; run `again` until it succeeds, or bury the delivery and go on."""
+        """Count the failure; run `again` until it succeeds, or bury the delivery and go on.
+
+        What is not Broken nobody foresaw: it is counted and raised, so that the process starts
+        anew, and buried only if it is the third.
+        """
+        if _is_letter(delivery):
+            raise CannotBury(f"a dead letter waits: {error}") from error
         while (failures := await self._consumer.failed(delivery)) < FAILURES_MAX:
+            if not isinstance(error, Broken):
+                raise error
             await asyncio.sleep(_RETRY_S * failures)
             try:
                 await again()
@@ -55,7 +67,7 @@ class Gravedigger:
                 return
         await self._bury(delivery, error, failures)
 
-    async def _bury(self, delivery: Delivery, error: Broken, failures: int) -> None:
+    async def _bury(self, delivery: Delivery, error: Exception, failures: int) -> None:
         letter = self._letter(delivery, error, failures)
         await self._consumer.finish([delivery], self._publish([letter]))
         _BURIED.labels(self._stage).inc()
@@ -67,7 +79,7 @@ class Gravedigger:
             failures=failures,
         )
 
-    def _letter(self, delivery: Delivery, error: Broken, failures: int) -> PaymentDead:
+    def _letter(self, delivery: Delivery, error: Exception, failures: int) -> PaymentDead:
         record = self._as_published(delivery)
         return PaymentDead(
             topic=delivery.topic,
@@ -88,3 +100,10 @@ class Gravedigger:
         except Broken:
             return None
         return records[0] if records else None
+
+
+def _is_letter(delivery: Delivery) -> bool:
+    try:
+        return isinstance(decode(delivery.body), PaymentDead)
+    except Broken:
+        return False

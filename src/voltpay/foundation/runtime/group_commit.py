@@ -75,6 +75,7 @@ class GroupCommit(Generic[T, R]):
     async def _commit_one(self, group: list[tuple[T, "asyncio.Future[R]"]]) -> None:
         try:
             results = await self._commit([item for item, _ in group])
+            pairs = list(zip(group, results, strict=True))
         except BaseException as error:
             for _, future in group:
                 if not future.done():
@@ -82,7 +83,7 @@ class GroupCommit(Generic[T, R]):
             if not isinstance(error, Exception):
                 raise
             return
-        for (_, future), result in zip(group, results, strict=True):
+        for (_, future), result in pairs:
             if not future.done():
                 future.set_result(result)
 

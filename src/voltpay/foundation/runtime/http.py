@@ -38,6 +38,10 @@ class NotAllowed(Rejected):
     status = 405
     title = "The method is not allowed here"
 
+    def __init__(self, detail: str, *, allow: str) -> None:
+        super().__init__(detail)
+        self.allow = allow
+
 
 class NotFound(Rejected):
     """No such path."""
@@ -74,19 +78,26 @@ def problem_of(error: Exception) -> tuple[ProblemDetails, dict[str, str]]:
     """The problem and the extra headers that an error is answered with."""
     match error:
         case Rejected():
-            return _problem(error, error.fields), {}
+            headers = {"allow": error.allow} if isinstance(error, NotAllowed) else {}
+            return _problem(error, error.fields), headers
         case Unavailable():
             return _problem(error, ()), {"retry-after": str(error.retry_after_s)}
-        case HTTPException(status_code=404):
-            return _problem(NotFound("no such path"), ()), {}
-        case HTTPException(status_code=405):
-            return _problem(NotAllowed("see /schema for what it takes"), ()), dict(
-                error.headers or {}
-            )
         case HTTPException(status_code=status) if status < 500:
-            return _problem(BadRequest(error.detail), _fields_of(error)), {}
+            return problem_of(_rejected(error))
         case _:
             return ProblemDetails(PROBLEM_BASE + "internal", "Voltpay failed", 500), {}
+
+
+def _rejected(error: HTTPException) -> Rejected:
+    """What Litestar refuses by itself, in our words."""
+    match error.status_code:
+        case 404:
+            return NotFound("no such path")
+        case 405:
+            allow = (error.headers or {}).get("allow", "")
+            return NotAllowed("see /schema for what it takes", allow=allow)
+        case _:
+            return BadRequest(error.detail, fields=tuple(_fields_of(error)))
 
 
 def _problem(error: Rejected | Unavailable, fields: Sequence[str]) -> ProblemDetails:
@@ -112,7 +123,10 @@ def problems(*statuses: int) -> dict[int, ResponseSpec]:
     """For a handler's `responses=`: these statuses are problems."""
     return {
         status: ResponseSpec(
-            ProblemDetails, description="A problem (RFC 9457)", media_type=PROBLEM_JSON
+            ProblemDetails,
+            description="A problem (RFC 9457)",
+            media_type=PROBLEM_JSON,
+            generate_examples=False,
         )
         for status in statuses
     }

@@ -13,6 +13,7 @@ from voltpay.core.payment import Fingerprint, Sealed
 
 _NONCE_BYTES: Final = 12
 _VERSION: Final = b"\x01"
+_HEAD_BYTES: Final = 1 + _NONCE_BYTES
 DIGEST_BYTES: Final = 8
 
 
@@ -37,7 +38,9 @@ class Sealer:
 
     def open(self, sealed: Sealed, context: bytes) -> bytes:
         """Decrypt. Raises CannotOpen."""
-        nonce, body = sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :]
+        version, nonce, body = sealed[:1], sealed[1:_HEAD_BYTES], sealed[_HEAD_BYTES:]
+        if version != _VERSION or len(nonce) < _NONCE_BYTES:
+            raise CannotOpen("these bytes were not sealed by this version")
         try:
             return self._cipher.decrypt(nonce, body, context)
         except InvalidTag as error:

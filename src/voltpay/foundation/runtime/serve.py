@@ -22,12 +22,10 @@ from voltpay.foundation.runtime.http import (
     json_bytes,
     problem_of,
 )
+from voltpay.foundation.runtime.openapi import DecimalsAreNumbers, Operations, document_of
 
 ReadyChecks = Callable[[], Mapping[str, bool]]
 """What must hold for a role to be ready, by name."""
-
-Operations = Mapping[str, Mapping[str, Any]]
-"""OpenAPI path items of raw handlers, by path."""
 
 _KEEP_ALIVE_S: Final = 75
 _REQUESTS = Counter("voltpay_http_requests_total", "Answers", ["status"])
@@ -42,11 +40,12 @@ def make_app(
         [*handlers, *_admin_handlers(ready)],
         exception_handlers={Exception: _answer_error},
         logging_config=None,
+        plugins=[DecimalsAreNumbers()],
         openapi_config=OpenAPIConfig(
             "Voltpay", __version__, path="/schema/docs", use_handler_docstrings=True
         ),
     )
-    schema = json_bytes(_schema_of(app, operations))
+    schema = json_bytes(document_of(app, operations))
 
     @get("/schema", include_in_schema=False, media_type="application/json")
     async def show_schema() -> bytes:
@@ -54,14 +53,6 @@ def make_app(
 
     app.register(show_schema)
     return RequestIds(app)
-
-
-def _schema_of(app: Litestar, operations: Operations) -> Mapping[str, Any]:
-    schema = app.openapi_schema.to_schema()
-    paths = dict(schema.get("paths", {}))
-    for path, item in operations.items():
-        paths[path] = {**paths.get(path, {}), **item}
-    return {**schema, "paths": paths}
 
 
 def _answer_error(request: AnyRequest, error: Exception) -> Response[bytes]:

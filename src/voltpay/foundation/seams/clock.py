@@ -2,7 +2,7 @@
 
 import random
 import time
-from typing import Protocol
+from typing import Final, Protocol
 
 
 class Clock(Protocol):
@@ -25,6 +25,9 @@ class Chance(Protocol):
         ...
 
 
+_SINCE_START: Final[int] = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
 class SystemClock:
     """The machine's own clocks."""
 
@@ -33,8 +36,11 @@ class SystemClock:
         return time.time_ns() // 1_000_000
 
     def monotonic_ms(self) -> int:
-        """The monotonic clock in milliseconds; does not stop while the process is stopped."""
-        return time.monotonic_ns() // 1_000_000
+        """Milliseconds since the machine's start; goes on while the process is stopped.
+
+        On Linux it goes on while the machine is suspended, too: a lease must run out then.
+        """
+        return time.clock_gettime_ns(_SINCE_START) // 1_000_000
 
 
 class SystemChance:

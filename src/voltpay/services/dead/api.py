@@ -18,14 +18,18 @@ from voltpay.services.dead.replay import LIMIT_DEFAULT, Desk
 
 LIMIT_MAX: Final = 200
 _NOTHING: Final = frozenset[str]()
+# Python's `$` alone also stands before a line feed at the end, JSON Schema's does not.
+_END: Final = r"(?!\n)$"
 
-LetterId = Annotated[int, PathParameter(description="The letter's number", ge=1, le=2**63 - 1)]
+LetterId = Annotated[int, PathParameter(description="The letter's number", ge=1)]
 
 
 class DiscardRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """Why a letter is given up: one line, no control characters."""
 
-    reason: Annotated[str, Meta(min_length=1, max_length=500, pattern=r"^[^\u0000-\u001f\u007f]+$")]
+    reason: Annotated[
+        str, Meta(min_length=1, max_length=500, pattern=rf"^[^\u0000-\u001f\u007f]+{_END}")
+    ]
 
 
 def handlers(desk: Desk) -> list[ControllerRouterHandler]:
@@ -43,7 +47,7 @@ def _reading(desk: Desk) -> list[ControllerRouterHandler]:
     async def list_letters(
         request: AnyRequest,
         stage: Annotated[
-            str | None, QueryParameter(name="stage", pattern=r"^[a-z][a-z0-9_.-]{0,63}$")
+            str | None, QueryParameter(name="stage", pattern=rf"^[a-z][a-z0-9_.-]{{0,63}}{_END}")
         ] = None,
         limit: Annotated[int, QueryParameter(name="limit", ge=1, le=LIMIT_MAX)] = LIMIT_DEFAULT,
         cursor: Annotated[

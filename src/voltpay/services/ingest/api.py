@@ -58,7 +58,7 @@ def handlers(
     @asgi("/payments", copy_scope=False)
     async def post_payment(scope: Scope, receive: Receive, send: Send) -> None:
         if scope.get("method") != "POST":
-            raise NotAllowed("POST a payment, or GET /payments/{id}")
+            raise NotAllowed("POST a payment, or GET /payments/{id}", allow="POST")
         began = perf_counter()
         headers = dict(scope["headers"])
         _refuse_type(headers)
@@ -96,25 +96,24 @@ async def _body_of(
     length = headers.get(b"content-length", b"0")
     if length.isdigit() and int(length[:12]) > limit:
         raise BodyTooLarge(f"at most {limit} bytes")
-    message = await _received(receive, settings)
-    body: bytes = message.get("body", b"")
-    while message.get("more_body"):
-        if len(body) > limit:
-            break
-        message = await _received(receive, settings)
-        body += message.get("body", b"")
+    try:
+        async with asyncio.timeout(settings.body_timeout_ms / 1000):
+            body = await _read(receive, limit)
+    except TimeoutError as error:
+        raise BodyTooSlow(f"at most {settings.body_timeout_ms} ms") from error
     if len(body) > limit:
         raise BodyTooLarge(f"at most {limit} bytes")
     return body
 
 
-async def _received(receive: Receive, settings: IngestSettings) -> Mapping[str, Any]:
-    try:
-        async with asyncio.timeout(settings.body_timeout_ms / 1000):
-            message = await receive()
-    except TimeoutError as error:
-        raise BodyTooSlow(f"at most {settings.body_timeout_ms} ms") from error
-    return dict(message)
+async def _read(receive: Receive, limit: int) -> bytes:
+    """The body, or a little more than the limit of it."""
+    message: Mapping[str, Any] = dict(await receive())
+    body: bytes = message.get("body", b"")
+    while message.get("more_body") and len(body) <= limit:
+        message = dict(await receive())
+        body += message.get("body", b"")
+    return body
 
 
 async def _answer(accepted: Accepted, send: Send) -> None:

@@ -20,7 +20,10 @@ DESCRIPTION_MAX: Final = 500
 METADATA_KEYS_MAX: Final = 50
 METADATA_TEXT_MAX: Final = 500
 _KEY_MAX: Final = 40
-_EMAIL: Final = re.compile(r"[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,189}")
+_VISIBLE: Final = r"[^@\s\u0000-\u001f\u007f-\u009f\ufeff]"
+EMAIL: Final = f"^{_VISIBLE}{{1,64}}@{_VISIBLE}{{1,189}}$"
+"""Means the same in Python and in a JSON Schema, whose spaces differ by U+0085 and U+FEFF."""
+_EMAIL: Final = re.compile(EMAIL)
 _PLAIN_NUMBER: Final = re.compile(r"[0-9]{1,30}(\.[0-9]{1,30})?", re.ASCII)
 _IDEMPOTENCY_KEY: Final = re.compile(r'"([\x20-\x21\x23-\x7e]{1,255})"|([\x21\x23-\x7e]{1,255})')
 

@@ -1,46 +1,26 @@
 """The OpenAPI operation of `POST /payments`, whose handler is raw ASGI."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from voltpay.core.ids import ACCOUNT, NAME
-from voltpay.core.money import AMOUNT_MAX
+from voltpay.core.money import AMOUNT_MAX, CURRENCIES
 from voltpay.foundation.runtime.http import PROBLEM_JSON
-from voltpay.services.ingest.parse import DESCRIPTION_MAX, METADATA_KEYS_MAX, METADATA_TEXT_MAX
+from voltpay.services.ingest.parse import (
+    DESCRIPTION_MAX,
+    EMAIL,
+    METADATA_KEYS_MAX,
+    METADATA_TEXT_MAX,
+)
 
-_REQUEST: Final[dict[str, Any]] = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["correlationId", "amount"],
-    "properties": {
-        "correlationId": {
-            "type": "string",
-            "format": "uuid",
-            "pattern": "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$",
-            "description": "The payment's id and idempotency key.",
-        },
-        "amount": {
-            "description": "Major units, above 0, at most the currency's decimals.",
-            "oneOf": [
-                {
-                    "type": "number",
-                    "minimum": 0.01,
-                    "maximum": AMOUNT_MAX // 100,
-                    "multipleOf": 0.01,
-                },
-                {"type": "string", "pattern": r"^(0|[1-9][0-9]{0,8})\.(0[1-9]|[1-9][0-9])$"},
-            ],
-        },
-        "currency": {"type": "string", "pattern": "^[A-Z]{3}$", "description": "ISO 4217."},
-        "accountId": {"type": "string", "pattern": ACCOUNT},
-        "merchantId": {"type": "string", "pattern": NAME},
-        "description": {"type": "string", "minLength": 1, "maxLength": DESCRIPTION_MAX},
-        "email": {"type": "string", "format": "email", "maxLength": 254},
-        "metadata": {
-            "type": "object",
-            "maxProperties": METADATA_KEYS_MAX,
-            "propertyNames": {"minLength": 1, "maxLength": 40},
-            "additionalProperties": {"type": "string", "maxLength": METADATA_TEXT_MAX},
-        },
+_STORABLE: Final = r"^[^\u0000]*$"
+_KEY: Final[dict[str, Any]] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "Quoted or bare; stands in for `correlationId`, which is then its UUIDv5.",
+    "schema": {
+        "type": "string",
+        "pattern": r'^("[\u0020-\u0021\u0023-\u007e]{1,255}"|[\u0021\u0023-\u007e]{1,255})$',
     },
 }
 _ANSWER: Final[dict[str, Any]] = {
@@ -55,21 +35,21 @@ _ANSWER: Final[dict[str, Any]] = {
         "acceptedAt": {"type": "string", "format": "date-time"},
     },
 }
+_PROBLEMS: Final = {
+    "400": "Malformed JSON",
+    "408": "The body did not arrive in time",
+    "413": "The body is too large",
+    "415": "Not application/json",
+    "422": "A field is wrong, or the same id came with another payment",
+    "503": "The log is away, full or slow: nothing was stored",
+}
 
 
-def operations(body_bytes_max: int) -> dict[str, dict[str, Any]]:
-    """OpenAPI path items, by path."""
+def operations(body_bytes_max: int, takes: Callable[[str], bool]) -> dict[str, dict[str, Any]]:
+    """OpenAPI path items, by path. `takes` says which currencies a payment may have."""
     problem = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
-    problems = {
-        "400": "Malformed JSON",
-        "408": "The body did not arrive in time",
-        "413": f"A body above {body_bytes_max} bytes",
-        "415": "Not application/json",
-        "422": "A field is wrong, or the same id came with another payment",
-        "503": "The log is away, full or slow: nothing was stored",
-    }
     responses: dict[str, Any] = {
-        status: {"description": text, "content": problem} for status, text in problems.items()
+        status: {"description": text, "content": problem} for status, text in _PROBLEMS.items()
     }
     responses["202"] = {
         "description": "A promise: the payment is on disk and will be made, at most once",
@@ -78,17 +58,87 @@ def operations(body_bytes_max: int) -> dict[str, dict[str, Any]]:
             "Idempotency-Replayed": {"schema": {"type": "string", "const": "true"}},
         },
         "content": {"application/json": {"schema": _ANSWER}},
+        "links": {
+            name: {
+                "operationId": asked,
+                "parameters": {"payment_id": "$response.body#/correlationId"},
+            }
+            for name, asked in _QUESTIONS.items()
+        },
     }
     return {
         "/payments": {
             "post": {
                 "summary": "Accept a payment",
                 "operationId": "AcceptPayment",
+                "tags": ["payments"],
+                "parameters": [_KEY],
                 "requestBody": {
                     "required": True,
-                    "content": {"application/json": {"schema": _REQUEST}},
+                    "description": f"At most {body_bytes_max} bytes",
+                    "content": {
+                        "application/json": {
+                            "schema": _request([c for c in CURRENCIES if takes(c)])
+                        }
+                    },
                 },
                 "responses": responses,
             }
         }
     }
+
+
+_QUESTIONS: Final = {
+    "payment": "PaymentsPaymentIdGetPayment",
+    "status": "PaymentsPaymentIdStatusGetStatus",
+}
+
+
+def _request(codes: list[str]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["amount"],
+        "properties": {
+            "correlationId": {
+                "type": "string",
+                "format": "uuid",
+                "pattern": "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$",
+                "description": "The payment's id. Required without an Idempotency-Key.",
+            },
+            "amount": {
+                "description": "Major units, above 0, at most the currency's decimals.",
+                "oneOf": _amounts(max(CURRENCIES[code].decimals for code in codes or CURRENCIES)),
+            },
+            "currency": {"type": "string", "enum": codes, "description": "ISO 4217."},
+            "accountId": {"type": "string", "pattern": ACCOUNT},
+            "merchantId": {"type": "string", "pattern": NAME},
+            "description": {
+                "type": "string",
+                "pattern": _STORABLE,
+                "minLength": 1,
+                "maxLength": DESCRIPTION_MAX,
+            },
+            "email": {"type": "string", "pattern": EMAIL},
+            "metadata": {
+                "type": "object",
+                "maxProperties": METADATA_KEYS_MAX,
+                "propertyNames": {"pattern": _STORABLE, "minLength": 1, "maxLength": 40},
+                "additionalProperties": {
+                    "type": "string",
+                    "pattern": _STORABLE,
+                    "maxLength": METADATA_TEXT_MAX,
+                },
+            },
+        },
+    }
+
+
+def _amounts(decimals: int) -> list[dict[str, Any]]:
+    unit = 10**-decimals
+    units = len(str(AMOUNT_MAX)) - decimals
+    fraction = rf"\.[0-9]{{1,{decimals}}}0{{0,20}}" if decimals else r"\.0{1,20}"
+    return [
+        {"type": "number", "minimum": unit, "maximum": AMOUNT_MAX * unit, "multipleOf": unit},
+        {"type": "string", "pattern": rf"^(?=.*[1-9])0{{0,15}}[0-9]{{1,{units}}}({fraction})?$"},
+    ]

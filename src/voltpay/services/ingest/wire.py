@@ -43,4 +43,4 @@ def build(
         handlers=api.handlers(accept, settings, currency_default),
         periodics=[Periodic("ingest.guard", 250, guard.look)],
     )
-    return Ingest(part, operations(settings.body_bytes_max))
+    return Ingest(part, operations(settings.body_bytes_max, takes))

@@ -1,7 +1,7 @@
 """The HTTP questions: payments, summary, balances, transactions."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 from litestar import MediaType, Response, get
 from litestar.datastructures import ResponseHeader
@@ -11,6 +11,7 @@ from litestar.types import ControllerRouterHandler
 from voltpay.core.errors import Rejected
 from voltpay.core.ids import ANONYMOUS, NAME, PaymentId, is_name, payment_id_of
 from voltpay.core.money import CURRENCIES
+from voltpay.core.payment import Status
 from voltpay.foundation.runtime.http import (
     AnyRequest,
     BadRequest,
@@ -69,6 +70,9 @@ CurrencyCode = Annotated[
         description="ISO 4217 alphabetic code",
         schema_extra={"enum": sorted(CURRENCIES)},
     ),
+]
+Outcome = Annotated[
+    str | None, QueryParameter(name="status", schema_extra={"enum": ["completed", "failed"]})
 ]
 CacheControl = Annotated[
     str | None,
@@ -152,9 +156,7 @@ def _account_handlers(accounts: AccountQuestions) -> list[ControllerRouterHandle
             str | None, QueryParameter(name="cursor", description="`next` of the page before")
         ] = None,
         currency: CurrencyCode = None,
-        status: Annotated[
-            Literal["completed", "failed"] | None, QueryParameter(name="status")
-        ] = None,
+        status: Outcome = None,
         since: Since = None,
         until: Until = None,
         cache_control: CacheControl = None,
@@ -164,7 +166,7 @@ def _account_handlers(accounts: AccountQuestions) -> list[ControllerRouterHandle
             window_of(since, until),
             None if cursor is None else place_of(cursor),
             None if currency is None else _currency_of(currency),
-            None if status is None else status == "completed",
+            None if status is None else _is_completed(status),
         )
         account, past_cache = _account_of(account_id), _is_past(cache_control)
         return answer(await accounts.transactions(account, page, limit, past_cache=past_cache))
@@ -234,6 +236,12 @@ def _currency_of(code: str) -> str:
     if code not in CURRENCIES:
         raise UnknownCurrencyAsked("no currency of ISO 4217", fields=("currency",))
     return code
+
+
+def _is_completed(status: str) -> bool:
+    if status not in {Status.COMPLETED, Status.FAILED}:
+        raise BadRequest("a posted payment is completed or failed", fields=("status",))
+    return status == Status.COMPLETED
 
 
 def _is_past(cache_control: str | None) -> bool:

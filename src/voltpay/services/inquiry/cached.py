@@ -10,6 +10,7 @@ import structlog
 from prometheus_client import Counter
 
 from voltpay.core.errors import Unavailable
+from voltpay.core.ids import PaymentId
 from voltpay.foundation.seams.cache import Cache, Entry
 from voltpay.foundation.seams.clock import Chance
 
@@ -49,6 +50,11 @@ class Bound:
 def keys_of_account(account: str) -> tuple[str, str]:
     """Every key that an account's payments make old."""
     return balance_key(account), transactions_key(account)
+
+
+def payment_key(payment_id: PaymentId) -> str:
+    """Where a posted payment is cached."""
+    return f"payment:{payment_id}"
 
 
 def balance_key(account: str) -> str:

@@ -115,7 +115,9 @@ class Payments:
     async def payment(self, payment_id: PaymentId, *, past_cache: bool) -> PaymentAnswer:
         """Everything known of it. Raises PaymentUnknown, CannotTell."""
         posted = await self._posted(
-            f"payment:{payment_id}", lambda: self._posted_of(payment_id), past_cache=past_cache
+            cached.payment_key(payment_id),
+            lambda: self._posted_of(payment_id),
+            past_cache=past_cache,
         )
         if posted is not None:
             known = Known(payment_id, row=posted.row, charges=posted.charges)

@@ -16,7 +16,16 @@ AUDITS: Final = {
           left join (select payment_id, account_id, sum(amount_minor) as amount_minor
                        from ledger.posting where {window} group by 1, 2) q
             on q.payment_id = p.payment_id and q.account_id = p.account_id
-         where p.executed and {window_p} and q.amount_minor is distinct from -p.amount_minor""",
+         where {window_p} and q.amount_minor is distinct from
+                              case when p.executed then -p.amount_minor end""",
+    "stray posting": """
+        select distinct q.payment_id::text as who, 'legs without a payment of that day' as detail
+          from ledger.posting q
+         where {window_q} and not exists (
+               select from ledger.payment p where p.payment_id = q.payment_id and p.day = q.day)""",
+    "posted twice": """
+        select payment_id::text as who, format('%s rows', count(*)) as detail
+          from ledger.payment where {window} group by payment_id having count(*) > 1""",
     "doubled posting": """
         select payment_id::text as who, format('%s legs on one account', count(*)) as detail
           from ledger.posting where {window}
@@ -28,7 +37,7 @@ AUDITS: Final = {
           full join (select account_id, currency, slot, sum(amount_minor) as amount_minor
                        from ledger.posting group by 1, 2, 3) q using (account_id, currency, slot)
           join reference.account a on a.id = account_id
-         where b.amount_minor is distinct from q.amount_minor""",
+         where b.amount_minor is distinct from coalesce(q.amount_minor, 0)""",
     "sequence gap": """
         select a.name as who, format('%s postings, numbered %s to %s, last by balance %s',
                                      q.count, q.first, q.last, b.sequence) as detail
@@ -72,7 +81,8 @@ AUDITS: Final = {
           from books k full join seen s using (account, currency)
          where coalesce(k.amount_minor, 0) <> coalesce(s.amount_minor, 0)""",
 }
-"""By kind of difference. `{window}` bounds days; those without it look at all."""
+"""By kind of difference. `{window}` bounds the days, `{window_p}` those of the table called p, and
+so on; statements without it look at all."""
 
 OF_READ_MODEL: Final = frozenset({"wrong summary", "read balance"})
 """Audits that hold only once the projection has caught up."""

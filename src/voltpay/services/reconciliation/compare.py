@@ -5,19 +5,8 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from voltpay.services.reconciliation.evidence import Difference, Evidence, Execution
-
-
-class Verdict(Struct, frozen=True):
-    """What was found: counts by name, and all differences. It holds if there are none."""
-
-    counts: Mapping[str, int]
-    differences: tuple[Difference, ...]
-
-    @property
-    def holds(self) -> bool:
-        """Whether everything adds up."""
-        return not self.differences
+from voltpay.services.reconciliation.evidence import Asked, Difference, Evidence, Execution, Posted
+from voltpay.services.reconciliation.verdict import Verdict
 
 
 def compare(evidence: Evidence, *, is_drained: bool = True) -> Verdict:
@@ -28,6 +17,7 @@ def compare(evidence: Evidence, *, is_drained: bool = True) -> Verdict:
         *_of_promises(evidence),
         *_of_charges(evidence, executions),
         *_of_completions(evidence, executions),
+        *_of_attempts(evidence),
         *_of_read_model(evidence),
         *(_left_over(evidence) if is_drained else ()),
     ]
@@ -49,21 +39,31 @@ def _of_promises(evidence: Evidence) -> Iterator[Difference]:
     """I1 nothing lost, I2 nothing made up. Silent where no client's history was given."""
     if not evidence.asked:
         return
-    taken = {asked.payment_id for asked in evidence.asked if asked.outcome == "ok"}
-    maybe = {asked.payment_id for asked in evidence.asked if asked.outcome == "info"}
-    refused = {asked.payment_id for asked in evidence.asked if asked.outcome == "fail"}
+    asked = {each.payment_id: each for each in evidence.asked}
     on_its_way = any(evidence.waiting.values())
-    for payment_id in sorted(taken - evidence.ledger.keys()):
-        if not (on_its_way or _is_held(evidence, payment_id)):
+    for payment_id, each in asked.items():
+        is_there = payment_id in evidence.ledger or _is_held(evidence, payment_id)
+        if each.outcome == "ok" and not is_there and not on_its_way:
             yield Difference("lost", str(payment_id), "answered with 202, and in no store")
-    for payment_id in sorted(evidence.ledger.keys() - taken - maybe):
-        what = "refused but made" if payment_id in refused else "made up"
-        yield Difference(what, str(payment_id), "in the ledger, and no client was promised it")
+    for payment_id, posted in evidence.ledger.items():
+        yield from _of_booking(payment_id, posted, asked.get(payment_id))
 
 
 def _is_held(evidence: Evidence, payment_id: UUID) -> bool:
     is_attempted = any(each.state != "absent" for each in evidence.attempts.get(payment_id, ()))
-    return is_attempted or payment_id in evidence.conflicts or payment_id in evidence.dead
+    is_dead = payment_id in evidence.dead.values()
+    return is_attempted or is_dead or payment_id in evidence.conflicts
+
+
+def _of_booking(payment_id: UUID, posted: Posted, asked: Asked | None) -> Iterator[Difference]:
+    who = str(payment_id)
+    if asked is None:
+        yield Difference("made up", who, "in the ledger, and no client asked for it")
+    elif asked.outcome == "fail":
+        yield Difference("refused but made", who, "in the ledger, and its client was refused")
+    elif asked.outcome == "ok" and asked.amount_minor != posted.amount_minor:
+        detail = f"asked for {asked.amount_minor}, booked {posted.amount_minor}"
+        yield Difference("wrong amount", who, detail)
 
 
 def _of_charges(evidence: Evidence, executions: Executions) -> Iterator[Difference]:
@@ -89,25 +89,41 @@ def _is_on_its_way(evidence: Evidence, payment_id: UUID) -> bool:
 def _of_completions(evidence: Evidence, executions: Executions) -> Iterator[Difference]:
     """I3 the other way: completed means executed, there, with that amount, at that time."""
     for payment_id, posted in evidence.ledger.items():
-        made = executions.get(payment_id, [])
-        who = str(payment_id)
-        if not posted.executed:
-            continue
-        if posted.processor not in evidence.journals:
-            continue
-        if not made:
-            yield Difference("not executed", who, f"booked as executed by {posted.processor}")
-            continue
-        there = [each for processor, each in made if processor == posted.processor]
-        if not there:
-            detail = f"booked at {posted.processor}, executed by {made[0][0]}"
-            yield Difference("wrong processor", who, detail)
-        elif there[0].amount_minor != posted.amount_minor:
-            detail = f"booked {posted.amount_minor}, executed {there[0].amount_minor}"
-            yield Difference("wrong amount", who, detail)
-        elif there[0].requested_at_ms != posted.requested_at_ms:
-            detail = f"booked at {posted.requested_at_ms}, executed {there[0].requested_at_ms}"
-            yield Difference("wrong amount", who, f"requestedAt differs: {detail}")
+        if posted.executed and posted.processor in evidence.journals:
+            made = executions.get(payment_id, [])
+            yield from _of_completion(str(payment_id), posted, made)
+
+
+def _of_completion(
+    who: str, posted: Posted, made: list[tuple[str, Execution]]
+) -> Iterator[Difference]:
+    if not made:
+        yield Difference("not executed", who, f"booked as executed by {posted.processor}")
+        return
+    there = next((each for processor, each in made if processor == posted.processor), None)
+    if there is None:
+        detail = f"booked at {posted.processor}, executed by {made[0][0]}"
+        yield Difference("wrong processor", who, detail)
+        return
+    if there.amount_minor != posted.amount_minor:
+        detail = f"booked {posted.amount_minor}, executed {there.amount_minor}"
+        yield Difference("wrong amount", who, detail)
+    if there.requested_at_ms != posted.requested_at_ms:
+        detail = f"booked at {posted.requested_at_ms}, executed at {there.requested_at_ms}"
+        yield Difference("wrong time", who, detail)
+
+
+def _of_attempts(evidence: Evidence) -> Iterator[Difference]:
+    """The attempt is the last record of a charge: the books say nothing that it does not."""
+    for payment_id, posted in evidence.ledger.items():
+        wanted = "executed" if posted.executed else "declined"
+        booked = (wanted, posted.processor, posted.amount_minor)
+        attempts = evidence.attempts.get(payment_id, ())
+        if booked not in {(each.state, each.processor, each.amount_minor) for each in attempts}:
+            detail = (
+                f"booked {posted.amount_minor} as {wanted} by {posted.processor}, no attempt is"
+            )
+            yield Difference("unattempted", str(payment_id), detail)
 
 
 def _of_read_model(evidence: Evidence) -> Iterator[Difference]:
@@ -119,7 +135,7 @@ def _of_read_model(evidence: Evidence) -> Iterator[Difference]:
         if seen is None:
             yield Difference("stale read model", str(payment_id), "in the ledger only")
         elif seen != posted:
-            detail = f"{_changed(posted, seen)} differ from the ledger"
+            detail = f"not as in the ledger: {_changed(posted, seen)}"
             yield Difference("stale read model", str(payment_id), detail)
     for payment_id in evidence.read_model.keys() - evidence.ledger.keys():
         yield Difference("stale read model", str(payment_id), "in the read model only")
@@ -142,8 +158,8 @@ def _left_over(evidence: Evidence) -> Iterator[Difference]:
             elif each.state in {"executed", "declined"} and payment_id not in evidence.ledger:
                 detail = f"{each.state} by {each.processor}, and not in the ledger"
                 yield Difference("unposted", str(payment_id), detail)
-    for payment_id in sorted(evidence.dead):
-        yield Difference("left over", str(payment_id), "a dead letter")
+    for letter, about in evidence.dead.items():
+        yield Difference("left over", str(about or "no payment"), f"dead letter {letter}")
 
 
 def _counts(evidence: Evidence, executions: Executions) -> Mapping[str, int]:
@@ -159,8 +175,12 @@ def _counts(evidence: Evidence, executions: Executions) -> Mapping[str, int]:
             each.is_open for attempts in evidence.attempts.values() for each in attempts
         ),
         "executions": sum(len(made) for made in executions.values()),
-        **{f"executed by {name}": len(rows) for name, rows in evidence.journals.items()},
+        **{f"executed by {name}": _lines_in(rows) for name, rows in evidence.journals.items()},
     }
+
+
+def _lines_in(journal: Mapping[UUID, Iterable[Execution]]) -> int:
+    return sum(1 for executions in journal.values() for _ in executions)
 
 
 def _count(flags: Iterable[bool]) -> int:

@@ -21,6 +21,8 @@ class Posted(Struct, frozen=True):
     currency: int
     executed: bool
     requested_at_ms: int
+    fee_minor: int
+    sequence: int
 
 
 class AttemptSeen(Struct, frozen=True):
@@ -38,7 +40,7 @@ class AttemptSeen(Struct, frozen=True):
 
 
 class Asked(Struct, frozen=True):
-    """What a client did: `outcome` is ok (202), fail (refused) or info (no clear answer)."""
+    """What a client knows: `outcome` is ok (202), fail (refused) or info (no clear answer)."""
 
     payment_id: UUID
     amount_minor: int
@@ -54,14 +56,18 @@ class Difference(Struct, frozen=True):
 
 
 class Evidence(Struct, frozen=True):
-    """All of it, read from one database snapshot, after the processors' journals."""
+    """All of it, read from one database snapshot, after the processors' journals.
+
+    `dead` are the letters nobody has replayed or discarded, by number, with the payment that each
+    is about, where it could be read; `waiting` are the records on their way, by topic.
+    """
 
     journals: Mapping[str, Mapping[UUID, Sequence[Execution]]]
     attempts: Mapping[UUID, Sequence[AttemptSeen]]
     ledger: Mapping[UUID, Posted]
     read_model: Mapping[UUID, Posted]
     conflicts: frozenset[UUID]
-    dead: frozenset[UUID]
+    dead: Mapping[int, UUID | None]
     waiting: Mapping[str, int]
     anomalies: Sequence[Difference]
     asked: Sequence[Asked] = ()
@@ -75,11 +81,15 @@ LIKELY_CAUSE: Mapping[str, str] = {
     "not executed": "completed was said without a processor's word",
     "not completed": "a processor executed it and its outcome was not adopted",
     "wrong processor": "the outcome was attributed to another attempt",
-    "wrong amount": "the processor booked another amount than it was asked for",
+    "wrong amount": "the processor, or we, booked another amount than was asked for",
+    "wrong time": "the processor booked it under another requestedAt: summaries will differ",
+    "unattempted": "a payment was booked past routing, or its attempt was altered",
     "unposted": "a settled fact was lost before the ledger",
     "unbalanced entry": "a posting was lost, altered or written past the ledger",
-    "missing posting": "a payment was written without its legs",
+    "missing posting": "a payment was written without its legs, or a declined one with them",
+    "stray posting": "legs were written past the ledger, without a payment",
     "doubled posting": "the ledger's idempotency was passed by",
+    "posted twice": "the ledger's idempotency was passed by",
     "wrong balance": "a balance was changed without its posting, or the other way round",
     "sequence gap": "a posting of the account was lost or written by two writers",
     "stale read model": "a posted fact was lost, or the read model altered: voltpay rebuild",

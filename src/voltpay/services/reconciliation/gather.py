@@ -74,8 +74,8 @@ async def gather(sources: Sources, window: Window, asked: Sequence[Asked] = ()) 
             attempts=await _attempts(session, bounds),
             ledger=await _posted(session, _LEDGER, bounds),
             read_model=await _posted(session, _READ_MODEL, bounds),
-            conflicts=await _ids(session, "select payment_id from routing.conflict"),
-            dead=await _ids(session, _DEAD),
+            conflicts=await _conflicts(session),
+            dead=await _dead(session),
             waiting=waiting,
             anomalies=await _anomalies(session, window, waiting),
             asked=asked,
@@ -96,17 +96,17 @@ _ATTEMPTS: Final = """
            (extract(epoch from requested_at) * 1000)::bigint as requested_at_ms
       from routing.attempt where requested_at between $1 and $2 order by payment_id, number"""
 _LEDGER: Final = """
-    select p.payment_id, r.name as processor, p.amount_minor, p.currency, p.executed,
+    select p.payment_id, r.name as processor, p.amount_minor, p.currency, p.executed, p.fee_minor,
+           p.sequence,
            (extract(epoch from p.requested_at) * 1000)::bigint as requested_at_ms
       from ledger.payment p join reference.processor r on r.id = p.processor_id
      where p.requested_at between $1 and $2"""
 _READ_MODEL: Final = """
-    select payment_id, processor, amount_minor, currency, executed,
+    select payment_id, processor, amount_minor, currency, executed, fee_minor, sequence,
            (extract(epoch from requested_at) * 1000)::bigint as requested_at_ms
       from inquiry.payment where requested_at between $1 and $2"""
-_DEAD: Final = (
-    "select payment_id from dead.letter where state = 'buried' and payment_id is not null"
-)
+_CONFLICTS: Final = "select payment_id from routing.conflict"
+_DEAD: Final = "select id, payment_id from dead.letter where state = 'buried' order by id"
 
 
 async def _attempts(
@@ -131,13 +131,22 @@ async def _posted(
             row["currency"],
             row["executed"],
             row["requested_at_ms"],
+            row["fee_minor"],
+            row["sequence"],
         )
         for row in await session.fetch(sql, *bounds)
     }
 
 
-async def _ids(session: Session, sql: str) -> frozenset[UUID]:
-    return frozenset(_uuid(row) for row in await session.fetch(sql))
+async def _conflicts(session: Session) -> frozenset[UUID]:
+    return frozenset(_uuid(row) for row in await session.fetch(_CONFLICTS))
+
+
+async def _dead(session: Session) -> Mapping[int, UUID | None]:
+    return {
+        row["id"]: None if row["payment_id"] is None else _uuid(row)
+        for row in await session.fetch(_DEAD)
+    }
 
 
 def _uuid(row: Row) -> UUID:
@@ -152,7 +161,9 @@ async def _anomalies(
     for what, sql in AUDITS.items():
         if what in OF_READ_MODEL and waiting.get("payment.posted", 0):
             continue
-        bounded = sql.replace("{window_p}", f"p.day {days}").replace("{window}", f"day {days}")
+        bounded = sql.format(
+            window=f"day {days}", window_p=f"p.day {days}", window_q=f"q.day {days}"
+        )
         rows = await session.fetch(f"{bounded} limit {_SHOWN_MAX}")
         found += [Difference(what, row["who"] or "?", row["detail"]) for row in rows]
     return found

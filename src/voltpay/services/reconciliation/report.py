@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
-from voltpay.services.reconciliation.compare import Verdict
 from voltpay.services.reconciliation.evidence import LIKELY_CAUSE
+from voltpay.services.reconciliation.verdict import Verdict
 
 SHOWN_MAX: Final = 50
 

@@ -73,7 +73,7 @@ class Probe:
     async def _ask(self, lane: Lane, from_ms: int) -> None:
         if self._clock.monotonic_ms() - from_ms > self._settings.late_ms:
             return
-        answer = await lane.processor.health(self._settings.timeout_ms)
+        answer = await self._answer_of(lane)
         _PROBES.labels(lane.name, type(answer).__name__.lower()).inc()
         match answer:
             case Health(failing=failing, min_response_ms=min_response_ms):
@@ -81,6 +81,12 @@ class Probe:
             case NoHealth(retry_after_ms=retry_after_ms):
                 interval_ms = self._settings.interval_ms
                 await self._board.hushed(lane.name, retry_after_ms, interval_ms)
+
+    async def _answer_of(self, lane: Lane) -> Health | NoHealth:
+        try:
+            return await lane.processor.health(self._settings.timeout_ms)
+        except Exception as error:  # noqa: BLE001 - a defect of one adapter stops no other probe
+            return NoHealth(type(error).__name__)
 
     async def _read(self) -> None:
         now_ms = self._clock.monotonic_ms()

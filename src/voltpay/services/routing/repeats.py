@@ -1,10 +1,11 @@
 """A payment that has an attempt already: charge nothing, and say again what is known."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from prometheus_client import Counter
 
+from voltpay.core.ids import PaymentId
 from voltpay.core.messages import Message, PaymentDeferred
 from voltpay.core.payment import FINGERPRINT_FIELDS, Payment
 from voltpay.foundation.runtime.sealing import fields_that_differ
@@ -29,11 +30,16 @@ class RepeatStore(Protocol):
         ...
 
 
-class Repeats:
-    """Answers a payment by the attempts that stand."""
+OnConflict = Callable[[PaymentId], Awaitable[None]]
+"""Told that another payment came under this id."""
 
-    def __init__(self, store: RepeatStore) -> None:
+
+class Repeats:
+    """Answers a payment by the attempts that stand. `on_conflict` hears of one after it is kept."""
+
+    def __init__(self, store: RepeatStore, on_conflict: OnConflict) -> None:
         self._store = store
+        self._on_conflict = on_conflict
 
     async def __call__(self, payment: Payment, standing: Standing, times: int) -> Sequence[Message]:
         """The settled message again, or the payment put off; nothing if a row has its custody."""
@@ -45,6 +51,7 @@ class Repeats:
         if differ:
             _CONFLICTS.inc()
             await self._store.note_conflict(payment, differ)
+            await self._on_conflict(payment.id)
             return ()
         if last.state is AttemptState.ABSENT:
             return put_off(payment, "another attempt was faster", times, "leased")

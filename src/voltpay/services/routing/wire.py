@@ -17,7 +17,7 @@ from voltpay.services.routing.board import Board
 from voltpay.services.routing.census import Census
 from voltpay.services.routing.lanes import Lane, Lanes
 from voltpay.services.routing.probe import Probe
-from voltpay.services.routing.repeats import Repeats
+from voltpay.services.routing.repeats import OnConflict, Repeats
 from voltpay.services.routing.resolve import Resolve
 from voltpay.services.routing.route import Route
 from voltpay.services.routing.settings import RoutingSettings
@@ -50,6 +50,7 @@ def build(
     processors: Sequence[tuple[ProcessorSettings, Processor]],
     publisher: Publisher,
     posted_among: PostedAmong,
+    on_conflict: OnConflict,
 ) -> Routing:
     """Put routing together; opens nothing. Closing the part closes the processors, too."""
     database = engines.primary("routing", size_max=2 * settings.groups_in_flight + 3)
@@ -57,7 +58,7 @@ def build(
     board = Board(database, engines.instance)
     attempts = Attempts(store, groups_in_flight=settings.groups_in_flight)
     lanes = _lanes(engines, settings, processors)
-    route = Route(lanes, attempts, Repeats(store), settings, engines.clock)
+    route = Route(lanes, attempts, Repeats(store, on_conflict), settings, engines.clock)
     listed = [Listed(lane.name, lane.currencies, lane.fee) for lane in lanes.all]
     sweep = Sweep(store, engines.log, publisher, posted_among, settings.sweep)
     probe = Probe(lanes, board, settings.probe, engines.clock)

@@ -96,8 +96,12 @@ class Fence:
     async def _connected(self) -> Session:
         if self._session is None:
             session = await self._database.dedicated()
+            try:
+                await session.execute(_SETUP)
+            except BaseException:
+                await session.close()
+                raise
             self._session = session
-            await session.execute(_SETUP)
         return self._session
 
     @asynccontextmanager

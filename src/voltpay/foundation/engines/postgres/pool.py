@@ -1,5 +1,6 @@
 """Connections to PostgreSQL, opened when first needed and bounded in number."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -10,17 +11,18 @@ from voltpay.core.errors import Broken, Unavailable
 
 Row = asyncpg.Record
 
-_AWAY: Final = (
-    OSError,
-    TimeoutError,
-    asyncpg.InterfaceError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.TransactionRollbackError,
-    asyncpg.InternalClientError,
-)
+_AWAY: Final = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+_REFUSALS: Final = ("22", "23")
+"""SQLSTATE classes that the same statement meets again: bad values, violated constraints."""
+
+_SETTINGS: Final = {
+    "synchronous_commit": "on",
+    "idle_in_transaction_session_timeout": "30s",
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
+"""Whatever the server's defaults: commits are durable, and a dead peer is noticed in 20 s."""
 
 
 class DatabaseAway(Unavailable):
@@ -39,7 +41,11 @@ class DatabaseRefused(Broken):
 
 @asynccontextmanager
 async def translated() -> AsyncIterator[None]:
-    """Raise DatabaseAway or DatabaseRefused for what the driver raises inside."""
+    """Raise DatabaseAway or DatabaseRefused for what the driver raises inside.
+
+    Refused is only what no waiting mends. A read-only standby, a rotated password, a schema that
+    is behind: a person mends those, and what waits for it must not be buried meanwhile.
+    """
     try:
         yield
     except _AWAY as error:
@@ -49,6 +55,8 @@ async def translated() -> AsyncIterator[None]:
             raise DatabaseRefused(f"PostgreSQL: {error}", None) from error
         raise DatabaseAway(f"PostgreSQL: {type(error).__name__}: {error}") from error
     except asyncpg.PostgresError as error:
+        if not str(error.sqlstate or "").startswith(_REFUSALS):
+            raise DatabaseAway(f"PostgreSQL: {type(error).__name__}: {error}") from error
         constraint = getattr(error, "constraint_name", None)
         raise DatabaseRefused(f"PostgreSQL: {type(error).__name__}: {error}", constraint) from error
 
@@ -126,24 +134,28 @@ class Postgres:
         self._name = name
         self._size_max = size_max
         self._timeout_s = timeout_ms / 1000
+        self._opening = asyncio.Lock()
         self._pool: asyncpg.Pool[Row] | None = None
 
     async def _opened(self) -> "asyncpg.Pool[Row]":
-        if self._pool is None:
-            async with translated():
-                pool = asyncpg.create_pool(
-                    self.url,
-                    min_size=0,
-                    max_size=self._size_max,
-                    command_timeout=self._timeout_s,
-                    timeout=5,
-                    server_settings={"application_name": self._name},
-                    reset=_as_it_is,
-                )
-                opened = await pool
-                assert opened is not None
-                self._pool = opened
-        return self._pool
+        async with self._opening:
+            if self._pool is None:
+                self._pool = await self._made()
+            return self._pool
+
+    async def _made(self) -> "asyncpg.Pool[Row]":
+        async with translated():
+            opened = await asyncpg.create_pool(
+                self.url,
+                min_size=0,
+                max_size=self._size_max,
+                command_timeout=self._timeout_s,
+                timeout=5,
+                server_settings={"application_name": self._name, **_SETTINGS},
+                reset=_as_it_is,
+            )
+            assert opened is not None
+            return opened
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Session]:
@@ -180,7 +192,7 @@ class Postgres:
                 self.url,
                 timeout=5,
                 command_timeout=self._timeout_s,
-                server_settings={"application_name": self._name},
+                server_settings={"application_name": self._name, **_SETTINGS},
             )
             return Session(connection)
 

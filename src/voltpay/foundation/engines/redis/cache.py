@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from prometheus_client import Counter, Gauge
 
-from voltpay.core.errors import Unavailable
+from voltpay.core.errors import Unavailable, VoltpayError
 from voltpay.foundation.engines.redis import scripts
 from voltpay.foundation.engines.redis.connect import Server, Word
 from voltpay.foundation.seams.cache import Entry
@@ -124,9 +124,10 @@ class RedisCache:
             raise CacheAway("the cache was away a moment ago")
         try:
             yield
-        except CacheAway:
+        except VoltpayError as error:
+            # One that refuses (no script allowed, keys elsewhere) is as good as away.
             self._away_until = clock() + self._pause_ms / 1000
-            raise
+            raise CacheAway(str(error)) from error
 
 
 def _cell(version: int, mark: bytes, value: bytes = b"") -> bytes:

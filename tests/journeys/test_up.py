@@ -1,0 +1,173 @@
+"""`voltpay up`: from nothing, again, after the death of any process, and where it cannot run."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tests.journeys.inside import charges_of
+from tests.stack import Stack, free_ports
+
+ROLES = ("api", "routing", "ledger", "projection", "sandbox default", "sandbox fallback")
+
+
+def test_from_an_empty_folder_and_again_payments_are_in_the_balance_and_a_stop_loses_none(folder):
+    with Stack(folder / "again") as running:
+        paid(running, "alice", 1)
+        promised = [running.pay(1, accountId="dave") for _ in range(50)]
+        children = every_process_of(running)
+        assert running.stop() == 0
+        assert not still_there(children)
+
+        running.start()
+        paid(running, "alice", 2)
+        for payment_id in promised:
+            running.until_status(payment_id, "completed")
+        balances = running.call("GET", "/accounts/dave/balance")[2]["balances"]
+        assert balances == [{"currency": "EUR", "balance": -50, "version": 50}]
+        children = every_process_of(running)
+        assert running.stop() == 0
+        assert not still_there(children)
+
+
+def test_after_the_death_of_the_supervisor_alone_a_new_one_finds_everything(folder):
+    with Stack(folder / "orphaned") as running:
+        paid(running, "bob", 1)
+        children = every_process_of(running)
+        running.process.kill()
+        running.process.wait()
+        running.start()
+        paid(running, "bob", 2)
+        assert "It adds up" in running.run("reconcile", "--data", str(running.folder)).stdout
+        assert not still_there(children)
+
+
+def test_every_role_is_named_in_the_process_list(stack):
+    assert set(stack.pids()) == set(ROLES)
+    for role, pid in stack.pids().items():
+        assert title_of(pid) == f"voltpay: {role}"
+    assert title_of(stack.process.pid) == "voltpay: supervisor"
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_that_is_killed_comes_back_and_payments_go_on(stack, role):
+    before = [stack.pay(1, accountId="carol") for _ in range(20)]
+    dead = stack.pids()[role]
+    os.kill(dead, signal.SIGKILL)
+    stack.until(lambda: stack.pids().get(role, dead) != dead)
+    stack.until(lambda: is_reachable(stack.ports[0]))
+    after = [stack.pay(1, accountId="carol") for _ in range(5)]
+    for payment_id in before + after:
+        stack.until_status(payment_id, "completed", timeout_s=40)
+    assert {len(charges_of(stack, each)) for each in before + after} == {1}
+
+
+def test_a_port_in_use_or_given_twice_is_told_in_one_line(folder):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        line = refusal(folder / "port", "--port", str(port))
+        assert f"cannot listen on 127.0.0.1:{port}" in line
+        assert "--port" in line
+        line = refusal(folder / "port", "--sandbox-ports", f"{port},{free_ports(1)[0]}")
+        assert f"cannot listen on 127.0.0.1:{port}" in line
+        assert "--sandbox-ports" in line
+    (once,) = free_ports(1)
+    assert f"port {once} is given twice" in refusal(
+        folder / "port", "--sandbox-ports", f"{once},{once}"
+    )
+    assert not (folder / "port").exists()
+
+
+def test_a_folder_in_use_is_told_in_one_line(stack):
+    assert str(stack.folder) in refusal(stack.folder)
+    stack.until_status(stack.pay(1), "completed")
+
+
+def test_a_place_that_is_no_folder_is_told_in_one_line(folder):
+    file = folder / "file"
+    file.write_text("kept")
+    assert str(file) in refusal(file / "data")
+    assert str(file) in refusal(file)
+    assert file.read_text() == "kept"
+
+
+def test_a_place_that_cannot_be_written_is_told_in_one_line(folder):
+    place = folder / "read-only"
+    place.mkdir(mode=0o555)
+    data = place / "data" if os.getuid() else Path("/proc/voltpay")
+    assert str(data) in refusal(data)
+
+
+@pytest.mark.parametrize("ports", ["8001", "a,b", "1,70000", ""])
+def test_wrong_sandbox_ports_are_told_in_one_line(folder, ports):
+    assert "--sandbox-ports" in refusal(folder / "ports", "--sandbox-ports", ports)
+    assert not (folder / "ports").exists()
+
+
+def paid(running, account, version):
+    """Make a payment and see it in the balance."""
+    running.until_status(running.pay(1.25, accountId=account), "completed")
+    balances = running.call("GET", f"/accounts/{account}/balance")[2]["balances"]
+    assert balances == [{"currency": "EUR", "balance": -1.25 * version, "version": version}]
+
+
+def refusal(data, *flags):
+    """The line that `voltpay up` ends with."""
+    port, *others = map(str, free_ports(3))
+    free = ["--port", port, "--sandbox-ports", ",".join(others)]
+    done = subprocess.run(
+        [sys.executable, "-m", "voltpay", "up", "--data", str(data), *free, *flags],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("voltpay: ")
+    return done.stderr
+
+
+def is_reachable(port):
+    """Whether something listens there."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def title_of(pid):
+    """What the process list calls a process."""
+    return Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").decode()
+
+
+def every_process_of(running):
+    """The supervisor and its children and theirs, as (process id, start time)."""
+    parents = dict(every_process())
+    family, grew = {running.process.pid}, True
+    while grew:
+        more = {pid for (pid, _), parent in parents.items() if parent in family} - family
+        family |= more
+        grew = bool(more)
+    return [process for process in parents if process[0] in family]
+
+
+def still_there(processes):
+    """Those that have not ended within a moment."""
+    end = time.monotonic() + 5
+    while (left := set(processes) & dict(every_process()).keys()) and time.monotonic() < end:
+        time.sleep(0.1)
+    return left
+
+
+def every_process():
+    """((process id, start time), parent) of all that run on this machine."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent, *rest = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if state != "Z":
+            yield (int(path.parent.name), rest[17]), int(parent)
