@@ -24,8 +24,15 @@ START_S = 60
 class Stack:
     """Start it with `with`; every request goes over real HTTP."""
 
-    def __init__(self, folder: Path, *, settings: dict[str, str] | None = None):
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        settings: dict[str, str] | None = None,
+        arguments: tuple[str, ...] = (),
+    ):
         self.folder = folder
+        self.arguments = arguments
         self.ports = free_ports(3)
         self.url = f"http://127.0.0.1:{self.ports[0]}"
         self.processor_urls = [f"http://127.0.0.1:{port}" for port in self.ports[1:]]
@@ -46,7 +53,14 @@ class Stack:
         sandbox = ",".join(map(str, self.ports[1:]))
         with self.output.open("wb") as out:
             self.process = subprocess.Popen(
-                [*self.command("up"), "--port", str(self.ports[0]), "--sandbox-ports", sandbox],
+                [
+                    *self.command("up"),
+                    "--port",
+                    str(self.ports[0]),
+                    "--sandbox-ports",
+                    sandbox,
+                    *self.arguments,
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,

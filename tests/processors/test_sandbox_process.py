@@ -59,7 +59,7 @@ async def test_killed_under_load_it_has_what_it_answered_and_ends_cleanly_on_sig
             executed.append(charge)
 
     load = [asyncio.create_task(charge_until_it_dies()) for _ in range(8)]
-    while len(executed) < 200:  # noqa: ASYNC110 - the load runs in many tasks
+    while len(executed) < 200:
         await asyncio.sleep(0.005)
     process.kill()
     await asyncio.gather(*load, process.wait())

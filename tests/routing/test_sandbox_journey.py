@@ -44,7 +44,7 @@ async def serving(app: Sandbox) -> AsyncIterator[str]:
     stop = asyncio.Event()
     task = asyncio.create_task(server.run_until(stop))
     try:
-        while not server.started:  # noqa: ASYNC110 - uvicorn only sets a flag
+        while not server.started:
             await asyncio.sleep(0.005)
         yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:

@@ -87,6 +87,18 @@ async def test_workers_go_from_four_to_six_and_back_with_the_backlog(log):
     assert sorted(desk.done) == list(range(400))
 
 
+async def test_a_worker_stays_until_it_has_been_calm_for_a_while(log):
+    await log.write(promise(n) for n in range(300))
+    desk = Desk(20)
+    loop = window_loop(desk, log, "calm", backlog_high=50, backlog_low=5, calm_turns=10_000)
+    async with running(loop):
+        await until(lambda: workers("calm") == 6)
+        desk.gate.set()
+        await drained(log)
+        await asyncio.sleep(0.1)
+        assert workers("calm") == 6
+
+
 async def test_under_load_the_low_priority_lane_gets_its_tenth_and_no_more(log):
     await log.write(put_off(n) for n in range(1_000, 1_200))
     await log.write(promise(n) for n in range(600))

@@ -18,6 +18,7 @@ from voltpay.app.settings import Settings, read_settings
 from voltpay.cli.sandboxes import sandbox_processors, sandboxes_served
 from voltpay.core.errors import Misconfigured
 from voltpay.foundation.engines.embedded import EmbeddedEngines, EngineUrls, installed_urls, secret
+from voltpay.migrations import needs_migration
 
 T = TypeVar("T")
 
@@ -132,6 +133,7 @@ def with_house(
     work: Callable[[House, Settings], Coroutine[object, object, T]],
     *,
     reads_journals: bool = False,
+    checks_schema: bool = True,
 ) -> T:
     """Run `work` on the services of an installation.
 
@@ -148,4 +150,12 @@ def with_house(
             return await work(house, settings)
 
     with located(data, config) as installation:
+        if checks_schema:
+            refuse_old_schema(installation.settings)
         return asyncio.run(run(installation))
+
+
+def refuse_old_schema(settings: Settings) -> None:
+    """Raise Misconfigured when the database is behind this code."""
+    if needs_migration(settings.database_url.get_secret_value()):
+        raise Misconfigured("the schema is behind", "run `voltpay migrate up`")

@@ -4,7 +4,7 @@ Exit codes: 0 done and holds; 1 what it checks does not hold; 2 wrong use, setti
 """
 
 import sys
-from typing import Final
+from typing import Annotated, Final
 
 import typer
 
@@ -16,14 +16,26 @@ from voltpay.foundation.engines.postgres.pool import DatabaseRefused
 from voltpay.foundation.runtime.logs import configure_logging
 
 EXIT_WRONG: Final = 2
+EXIT_INTERRUPTED: Final = 130
 
 app = typer.Typer(
     name="voltpay",
-    help="A payment platform in one command. Start with: voltpay demo, then: voltpay up",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def _program(
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=show.tell_version, help="The version"),
+    ] = False,
+) -> None:
+    """A payment platform in one command. Start with: voltpay demo, then: voltpay up."""
+
+
 serve.add_to(app)
 demo.add_to(app)
 bench.add_to(app)
@@ -37,6 +49,8 @@ def main() -> None:
     configure_logging("error", "command")
     try:
         app()
+    except KeyboardInterrupt:
+        raise SystemExit(EXIT_INTERRUPTED) from None
     except Misconfigured as error:
         sys.stderr.write(f"voltpay: {error}\n")
         raise SystemExit(EXIT_WRONG) from error

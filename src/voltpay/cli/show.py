@@ -29,6 +29,13 @@ def version() -> None:
     typer.echo(__version__)
 
 
+def tell_version(is_asked: bool) -> None:
+    """Print the version and end, if `--version` was given."""
+    if is_asked:
+        version()
+        raise typer.Exit
+
+
 def topology() -> None:
     """Print the topics and the stages, and the picture of a payment's way."""
     from rich.console import Console

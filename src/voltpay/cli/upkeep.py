@@ -9,10 +9,11 @@ import typer
 
 from voltpay.app.house import House
 from voltpay.app.prepare import prepare
-from voltpay.app.settings import Settings
-from voltpay.cli.installation import ConfigOption, DataOption, found, with_house
+from voltpay.app.settings import Settings, read_settings
+from voltpay.cli.installation import ConfigOption, DataOption, data_folder, found, with_house
 from voltpay.cli.reconciling import reconcile as reconcile_house
 from voltpay.core.errors import Misconfigured
+from voltpay.foundation.engines.embedded import installed_urls
 from voltpay.migrations import migrate_down, status
 from voltpay.services.reconciliation.gather import Window
 from voltpay.services.reconciliation.history import read_history
@@ -35,19 +36,24 @@ def migrate(
     revision: Annotated[
         str, typer.Argument(help="down: the revision to go back to, as in 0004, or base")
     ] = "",
+    destroy_data: Annotated[
+        bool, typer.Option("--destroy-data", help="down: yes, drop the tables and what they hold")
+    ] = False,
     data: DataOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Bring the schema and the log up to date, take revisions back, or say which are applied."""
+    if action == "down":
+        _refuse_careless(revision, destroy_data, data, config)
     with found(data, config) as settings:
         url = settings.database_url.get_secret_value()
         match action:
             case "up":
                 applied = prepare(settings)
                 typer.echo(f"applied: {', '.join(applied) or 'nothing, all was up to date'}")
-            case "down" if revision:
+            case "down":
                 migrate_down(url, revision)
-                typer.echo(f"back at {revision}; `voltpay migrate up` applies them again")
+                typer.echo(f"back at {revision}; what the tables held is gone")
             case "status":
                 for step in status(url):
                     when = f"applied {step.applied_at} by {step.who}" if step.applied_at else "-"
@@ -57,6 +63,21 @@ def migrate(
                 raise Misconfigured(
                     f"migrate does not know {action}", "use up, status, or down REVISION"
                 )
+
+
+def _refuse_careless(
+    revision: str, destroy_data: bool, data: Path | None, config: Path | None
+) -> None:
+    """Going down drops tables: only when it is meant, and under no running roles of ours."""
+    if not revision:
+        raise Misconfigured("down needs a revision", "name it, as in 0004, or base")
+    if not destroy_data:
+        raise Misconfigured(
+            "going down drops tables with all they hold, books included",
+            "add --destroy-data if that is meant",
+        )
+    if read_settings(config).is_embedded and installed_urls(data_folder(data)) is not None:
+        raise Misconfigured("`voltpay up` runs on it", "stop it first")
 
 
 def rebuild(data: DataOption = None, config: ConfigOption = None) -> None:

@@ -50,14 +50,12 @@ class Gravedigger:
     ) -> None:
         """Count the failure; run `again` until it succeeds, or bury the delivery and go on.
 
-        What is not Broken nobody foresaw: it is counted and raised, so that the process starts
-        anew, and buried only if it is the third.
+        What is not Broken nobody foresaw: raised by `again`, it ends the process, which starts
+        anew, and only the third in all is buried.
         """
         if _is_letter(delivery):
             raise CannotBury(f"a dead letter waits: {error}") from error
         while (failures := await self._consumer.failed(delivery)) < FAILURES_MAX:
-            if not isinstance(error, Broken):
-                raise error
             await asyncio.sleep(_RETRY_S * failures)
             try:
                 await again()
