@@ -55,14 +55,18 @@ def migrate(
                 migrate_down(url, revision)
                 typer.echo(f"back at {revision}; what the tables held is gone")
             case "status":
-                for step in status(url):
-                    when = f"applied {step.applied_at} by {step.who}" if step.applied_at else "-"
-                    changed = "  CHANGED SINCE" if step.is_changed else ""
-                    typer.echo(f"{step.revision} {step.name:<24} {when}{changed}")
+                _tell_status(url)
             case _:
                 raise Misconfigured(
                     f"migrate does not know {action}", "use up, status, or down REVISION"
                 )
+
+
+def _tell_status(url: str) -> None:
+    for step in status(url):
+        when = f"applied {step.applied_at} by {step.who}" if step.applied_at else "-"
+        changed = "  CHANGED SINCE" if step.is_changed else ""
+        typer.echo(f"{step.revision} {step.name:<24} {when}{changed}")
 
 
 def _refuse_careless(

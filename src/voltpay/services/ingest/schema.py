@@ -45,53 +45,49 @@ _PROBLEMS: Final = {
 }
 
 
-def operations(body_bytes_max: int, takes: Callable[[str], bool]) -> dict[str, dict[str, Any]]:
-    """OpenAPI path items, by path. `takes` says which currencies a payment may have."""
-    problem = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
-    responses: dict[str, Any] = {
-        status: {"description": text, "content": problem} for status, text in _PROBLEMS.items()
-    }
-    responses["202"] = {
-        "description": "A promise: the payment is on disk and will be made, at most once",
-        "headers": {
-            "Location": {"schema": {"type": "string"}},
-            "Idempotency-Replayed": {"schema": {"type": "string", "const": "true"}},
-        },
-        "content": {"application/json": {"schema": _ANSWER}},
-        "links": {
-            name: {
-                "operationId": asked,
-                "parameters": {"payment_id": "$response.body#/correlationId"},
-            }
-            for name, asked in _QUESTIONS.items()
-        },
-    }
-    return {
-        "/payments": {
-            "post": {
-                "summary": "Accept a payment",
-                "operationId": "AcceptPayment",
-                "tags": ["payments"],
-                "parameters": [_KEY],
-                "requestBody": {
-                    "required": True,
-                    "description": f"At most {body_bytes_max} bytes",
-                    "content": {
-                        "application/json": {
-                            "schema": _request([c for c in CURRENCIES if takes(c)])
-                        }
-                    },
-                },
-                "responses": responses,
-            }
-        }
-    }
-
-
 _QUESTIONS: Final = {
     "payment": "PaymentsPaymentIdGetPayment",
     "status": "PaymentsPaymentIdStatusGetStatus",
 }
+_TEXTS: Final[dict[str, Any]] = {
+    "accountId": {"type": "string", "pattern": ACCOUNT},
+    "merchantId": {"type": "string", "pattern": NAME},
+    "description": {
+        "type": "string",
+        "pattern": _STORABLE,
+        "minLength": 1,
+        "maxLength": DESCRIPTION_MAX,
+    },
+    "email": {"type": "string", "pattern": EMAIL},
+    "metadata": {
+        "type": "object",
+        "maxProperties": METADATA_KEYS_MAX,
+        "propertyNames": {"pattern": _STORABLE, "minLength": 1, "maxLength": 40},
+        "additionalProperties": {
+            "type": "string",
+            "pattern": _STORABLE,
+            "maxLength": METADATA_TEXT_MAX,
+        },
+    },
+}
+
+
+def operations(body_bytes_max: int, takes: Callable[[str], bool]) -> dict[str, dict[str, Any]]:
+    """OpenAPI path items, by path. `takes` says which currencies a payment may have."""
+    request = _request([code for code in CURRENCIES if takes(code)])
+    accept = {
+        "summary": "Accept a payment",
+        "operationId": "AcceptPayment",
+        "tags": ["payments"],
+        "parameters": [_KEY],
+        "requestBody": {
+            "required": True,
+            "description": f"At most {body_bytes_max} bytes",
+            "content": {"application/json": {"schema": request}},
+        },
+        "responses": _responses(),
+    }
+    return {"/payments": {"post": accept}}
 
 
 def _request(codes: list[str]) -> dict[str, Any]:
@@ -111,25 +107,7 @@ def _request(codes: list[str]) -> dict[str, Any]:
                 "oneOf": _amounts(max(CURRENCIES[code].decimals for code in codes or CURRENCIES)),
             },
             "currency": {"type": "string", "enum": codes, "description": "ISO 4217."},
-            "accountId": {"type": "string", "pattern": ACCOUNT},
-            "merchantId": {"type": "string", "pattern": NAME},
-            "description": {
-                "type": "string",
-                "pattern": _STORABLE,
-                "minLength": 1,
-                "maxLength": DESCRIPTION_MAX,
-            },
-            "email": {"type": "string", "pattern": EMAIL},
-            "metadata": {
-                "type": "object",
-                "maxProperties": METADATA_KEYS_MAX,
-                "propertyNames": {"pattern": _STORABLE, "minLength": 1, "maxLength": 40},
-                "additionalProperties": {
-                    "type": "string",
-                    "pattern": _STORABLE,
-                    "maxLength": METADATA_TEXT_MAX,
-                },
-            },
+            **_TEXTS,
         },
     }
 
@@ -142,3 +120,24 @@ def _amounts(decimals: int) -> list[dict[str, Any]]:
         {"type": "number", "minimum": unit, "maximum": AMOUNT_MAX * unit, "multipleOf": unit},
         {"type": "string", "pattern": rf"^(?=.*[1-9])0{{0,15}}[0-9]{{1,{units}}}({fraction})?$"},
     ]
+
+
+def _responses() -> dict[str, Any]:
+    problem = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
+    refusals = {
+        status: {"description": text, "content": problem} for status, text in _PROBLEMS.items()
+    }
+    id_of_answer = {"payment_id": "$response.body#/correlationId"}
+    promise = {
+        "description": "A promise: the payment is on disk and will be made, at most once",
+        "headers": {
+            "Location": {"schema": {"type": "string"}},
+            "Idempotency-Replayed": {"schema": {"type": "string", "const": "true"}},
+        },
+        "content": {"application/json": {"schema": _ANSWER}},
+        "links": {
+            name: {"operationId": asked, "parameters": id_of_answer}
+            for name, asked in _QUESTIONS.items()
+        },
+    }
+    return {"202": promise, **refusals}
