@@ -1,6 +1,7 @@
 """Real engines for every test: one installation a session, a fresh database a test."""
 
 import asyncio
+import logging
 import shutil
 import tempfile
 from collections.abc import Coroutine, Iterator
@@ -12,6 +13,7 @@ from typing import Any, TypeVar
 import asyncpg
 import pytest
 import redis
+import structlog
 
 from voltpay.foundation.engines.embedded import EmbeddedEngines, EngineUrls
 from voltpay.migrations import migrate_up
@@ -70,6 +72,16 @@ class Databases:
 
     def _run(self, work: Coroutine[Any, Any, Answer]) -> Answer:
         return self._loop.run_until_complete(work)
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """A test that configures the logs of its process leaves nothing of it behind."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    root.handlers[:], root.level = handlers, level
 
 
 @pytest.fixture(scope="session")

@@ -148,13 +148,13 @@ def test_a_command_with_engines_refuses_what_it_does_not_know(
     assert line in err
 
 
-def test_a_database_without_a_schema_is_no_traceback(
+def test_a_database_without_a_schema_is_refused_with_the_mend(
     engines, monkeypatch, capsys, empty_database_url
 ):
     engines.setenv("VOLTPAY_DATABASE_URL", empty_database_url)
     code, _, err = said(monkeypatch, capsys, "dead", "list")
     assert (code, err.count("\n")) == (2, 1)
-    assert "voltpay doctor" in err
+    assert "voltpay migrate up" in err
 
 
 def test_config_masks_secrets_and_the_passwords_of_addresses(monkeypatch, capsys):

@@ -24,7 +24,14 @@ from voltpay.foundation.engines.embedded.processes import ProcessId, started
 
 SUPERVISED = Path(__file__).with_name("supervised.py")
 AS_NOBODY = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]
-MAY_READ = ["--inh-caps", "+dac_read_search", "--ambient-caps", "+dac_read_search"]
+MAY_READ = [
+    "--securebits",
+    "+no_setuid_fixup",
+    "--inh-caps",
+    "+dac_read_search",
+    "--ambient-caps",
+    "+dac_read_search",
+]
 SITE_PACKAGES = Path(asyncpg.__file__).parents[1]
 only_root = pytest.mark.skipif(os.geteuid() != 0, reason="changes the user")
 

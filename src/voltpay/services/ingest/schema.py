@@ -1,6 +1,7 @@
 """The OpenAPI operation of `POST /payments`, whose handler is raw ASGI."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, Final
 
 from voltpay.core.ids import ACCOUNT, NAME
@@ -113,11 +114,11 @@ def _request(codes: list[str]) -> dict[str, Any]:
 
 
 def _amounts(decimals: int) -> list[dict[str, Any]]:
-    unit = 10**-decimals
+    unit, most = (Decimal(minor).scaleb(-decimals) for minor in (1, AMOUNT_MAX))
     units = len(str(AMOUNT_MAX)) - decimals
     fraction = rf"\.[0-9]{{1,{decimals}}}0{{0,20}}" if decimals else r"\.0{1,20}"
     return [
-        {"type": "number", "minimum": unit, "maximum": AMOUNT_MAX * unit, "multipleOf": unit},
+        {"type": "number", "minimum": unit, "maximum": most, "multipleOf": unit},
         {"type": "string", "pattern": rf"^(?=.*[1-9])0{{0,15}}[0-9]{{1,{units}}}({fraction})?$"},
     ]
 
