@@ -81,7 +81,7 @@ def demo(
         _tell(console, verdict, findings)
         if not (verdict.holds and findings.is_drained):
             raise SystemExit(1)
-        console.print("\nNext: voltpay up", highlight=False)
+        console.print("\nNext: `make up`, or `voltpay up`, and pay yourself", highlight=False)
     finally:
         if data is None:
             shutil.rmtree(folder, ignore_errors=True)

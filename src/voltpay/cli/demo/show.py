@@ -57,7 +57,9 @@ class Show:
             looked_at = now
             view.show(self._picture)
             await asyncio.sleep(_LOOK_EVERY_S)
-        view.show(self._picture)
+        await self._look()
+        self._picture.title = "drained" if not sum(self._picture.backlogs.values()) else "over"
+        view.show(self._picture, is_last=True)
 
     async def finish(self, watching: "asyncio.Task[None]") -> None:
         """One last look, then end."""

@@ -64,11 +64,11 @@ class View:
         if self._console.is_terminal:
             self._live.stop()
 
-    def show(self, picture: Picture) -> None:
-        """Show it."""
+    def show(self, picture: Picture, *, is_last: bool = False) -> None:
+        """Show it; the last one in any case."""
         if self._console.is_terminal:
             self._live.update(_drawn(picture))
-        elif monotonic() - self._plain_at >= _PLAIN_EVERY_S:
+        elif is_last or monotonic() - self._plain_at >= _PLAIN_EVERY_S:
             self._plain_at = monotonic()
             self._console.print(picture.line(), highlight=False, soft_wrap=True)
 

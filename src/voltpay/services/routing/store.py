@@ -114,7 +114,7 @@ update routing.attempt a set posted = true
    and a.state in ('executed', 'declined', 'absent')"""
 _SWEEP_LATER = """
 update routing.attempt a
-   set asked = asked + 1, ask_at = now() + $3 * (1 << least(a.asked, 6)) * interval '1 ms'
+   set asked = asked + 1, ask_at = now() + $3::bigint * (1 << least(a.asked, 6)) * interval '1 ms'
   from unnest($1::uuid[], $2::smallint[]) as w (payment_id, number)
  where a.payment_id = w.payment_id and a.number = w.number and not a.posted"""
 _CONFLICT = """

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Final
+from weakref import WeakSet
 
 from voltpay.core.errors import Misconfigured, Unavailable, VoltpayError
 from voltpay.foundation.engines.redis import scripts
@@ -11,7 +12,7 @@ from voltpay.foundation.engines.redis.names import cursor_of, position_of, posit
 from voltpay.foundation.engines.redis.ordered import OrderedConsumer
 from voltpay.foundation.engines.redis.publish import Publication
 from voltpay.foundation.engines.redis.shared import SharedConsumer
-from voltpay.foundation.seams.log import Consumer, Record, TopicRow
+from voltpay.foundation.seams.log import Record, TopicRow
 
 _APPENDED_AT_ONCE_MAX: Final = 1_000
 
@@ -53,7 +54,7 @@ class RedisLog(LogUpkeep):
         super().__init__(_server(url, partitions, timeout_ms), publication)
         self._instance = instance
         self._alive_ms = alive_ms
-        self._consumers: list[Consumer] = []
+        self._consumers: WeakSet[SharedConsumer] = WeakSet()
 
     async def append(self, records: Sequence[Record]) -> None:
         """On disk on return. More than a thousand records go in several steps, in order."""
@@ -71,7 +72,7 @@ class RedisLog(LogUpkeep):
             instance=self._instance,
             alive_ms=self._alive_ms,
         )
-        self._consumers.append(consumer)
+        self._consumers.add(consumer)
         return consumer
 
     def ordered(self, topic: str, group: str) -> OrderedConsumer:
@@ -101,7 +102,7 @@ class RedisLog(LogUpkeep):
 
     async def close(self) -> None:
         """Close all consumers and connections."""
-        for consumer in self._consumers:
+        for consumer in list(self._consumers):
             await consumer.close()
         await self._server.close()
 
