@@ -135,6 +135,11 @@ def test_a_field_that_is_wrong_is_named(field, value):
     assert refusal.value.fields == (field,)
 
 
+def test_brackets_inside_of_a_text_are_no_nesting():
+    text = '"' + r"\"" + "[{" * 100 + '"'
+    assert parsed(body(description=text)).description == '"' + "[{" * 100
+
+
 def test_an_unknown_field_is_named():
     with pytest.raises(Invalid) as refusal:
         parsed(body(ammount="1"))

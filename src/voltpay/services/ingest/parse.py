@@ -19,6 +19,8 @@ from voltpay.core.money import AMOUNT_MAX, CURRENCIES, Currency, minor_of
 DESCRIPTION_MAX: Final = 500
 METADATA_KEYS_MAX: Final = 50
 METADATA_TEXT_MAX: Final = 500
+_NESTING_MAX: Final = 32
+_STRINGS: Final = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 _KEY_MAX: Final = 40
 _VISIBLE: Final = r"[^@\s\u0000-\u001f\u007f-\u009f\ufeff]"
 EMAIL: Final = f"^{_VISIBLE}{{1,64}}@{_VISIBLE}{{1,189}}$"
@@ -93,8 +95,10 @@ def parse(body: bytes, idempotency_key: str | None, currency_default: str) -> Re
 
 def _object_of(body: bytes) -> Mapping[str, object]:
     try:
+        text = body.decode("utf-8")
+        _refuse_deep(text)
         value: object = json.loads(
-            body.decode("utf-8"),
+            text,
             object_pairs_hook=_unrepeated,
             parse_float=Decimal,
             parse_int=Decimal,
@@ -104,11 +108,20 @@ def _object_of(body: bytes) -> Mapping[str, object]:
         raise Malformed("the body is not UTF-8") from error
     except (ValueError, InvalidOperation) as error:
         raise Malformed(f"the body is not JSON: {error}") from error
-    except RecursionError as error:
-        raise Malformed("the body is nested too deeply") from error
     if not isinstance(value, dict):
         raise Malformed("the body is not a JSON object")
     return value
+
+
+def _refuse_deep(text: str) -> None:
+    """The decoder's own bound on nesting is another one in each version of Python."""
+    if text.count("{") + text.count("[") <= _NESTING_MAX:
+        return
+    depth = 0
+    for mark in _STRINGS.sub("", text):
+        depth += (mark in "{[") - (mark in "}]")
+        if depth > _NESTING_MAX:
+            raise Malformed("the body is nested too deeply")
 
 
 def _unrepeated(pairs: list[tuple[str, object]]) -> Mapping[str, object]:
