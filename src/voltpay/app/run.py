@@ -38,7 +38,7 @@ class Address:
 
 
 class Repeating:
-    """Runs a Periodic until told to stop; what is away makes it wait longer."""
+    """Runs a Periodic until told to stop; what is away or broken makes it wait longer."""
 
     def __init__(self, periodic: Periodic, backoff: Backoff) -> None:
         self.name = periodic.name
@@ -53,7 +53,8 @@ class Repeating:
                 await self._periodic.run()
             except (Unavailable, Broken) as error:
                 self.is_ready = not self._periodic.is_needed
-                log.warning("periodic.paused", name=self.name, error=str(error))
+                tell = log.error if isinstance(error, Broken) else log.warning
+                tell("periodic.paused", name=self.name, error=str(error))
                 await self._backoff.pause(stop)
                 continue
             self.is_ready = True

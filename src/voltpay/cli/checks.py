@@ -1,4 +1,4 @@
-"""What `voltpay doctor` checks: engines, schema, log, processors."""
+"""What `voltpay doctor` checks: log, cache, database, schema."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,7 +1,8 @@
 """Probe the processors' health at the allowed rate, over all processes; share it, and the lanes.
 
 A claim on the shared row goes before each call, and a call that comes too late after its claim is
-not made, so that two are never closer than the interval of the settings less that delay.
+not made, so that two are never closer than the interval of the settings less that delay and the
+call's own timeout, within which it waits for a connection.
 """
 
 import asyncio

@@ -115,10 +115,11 @@ class ProbeSettings(BaseModel):
 
     every_ms: int = Field(default=1_000, ge=10, le=60_000, description="Pause between two rounds.")
     interval_ms: int = Field(
-        default=5_600,
+        default=7_600,
         ge=10,
         le=600_000,
-        description="Least time between two calls to one processor.",
+        description="Least time between two claims of a call to one processor: what it allows,"
+        " 5 s, and late_ms and timeout_ms, within which a claimed call may reach it.",
     )
     late_ms: int = Field(
         default=400, ge=1, le=60_000, description="A call that starts later than this is not made."
