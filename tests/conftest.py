@@ -4,6 +4,7 @@ import asyncio
 import logging
 import shutil
 import tempfile
+import time
 from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
 from itertools import count
@@ -57,8 +58,17 @@ class Databases:
         return name
 
     def drop(self, name: str) -> None:
-        """Drop a database, whoever is connected to it."""
-        self._execute(f"drop database if exists {name} with (force)")
+        """Drop a database, whoever is connected to it.
+
+        Autovacuum's own workers are the one exception: only a superuser may end them.
+        """
+        while True:
+            try:
+                self._execute(f"drop database if exists {name} with (force)")
+            except (asyncpg.InsufficientPrivilegeError, asyncpg.ObjectInUseError):
+                time.sleep(0.1)
+            else:
+                return
 
     def close(self) -> None:
         """Give the connection back."""

@@ -30,9 +30,11 @@ class Stack:
         *,
         settings: dict[str, str] | None = None,
         arguments: tuple[str, ...] = (),
+        program: tuple[str, ...] = ("-m", "voltpay"),
     ):
         self.folder = folder
         self.arguments = arguments
+        self.program = program
         self.ports = free_ports(3)
         self.url = f"http://127.0.0.1:{self.ports[0]}"
         self.processor_urls = [f"http://127.0.0.1:{port}" for port in self.ports[1:]]
@@ -92,7 +94,7 @@ class Stack:
 
     def command(self, name):
         """The command line of `voltpay NAME` on this installation."""
-        return [sys.executable, "-m", "voltpay", name, "--data", str(self.folder)]
+        return [sys.executable, *self.program, name, "--data", str(self.folder)]
 
     def environment(self):
         """The environment with this stack's settings."""
@@ -172,6 +174,14 @@ class Stack:
             elif pids.get(event["name"]) == event.get("pid"):
                 pids.pop(event["name"], None)
         return pids
+
+    def engine_pid(self, name):
+        """The process id of an engine: log, cache or postgres."""
+        return int((self.folder / name / "server.pid").read_text().split()[0])
+
+    def until_replaced(self, role, pid):
+        """Wait until another process than this is the role, and gives its pid."""
+        return self.until(lambda: (now := self.pids().get(role)) not in {None, pid} and now)
 
     def metrics(self, role):
         """The Prometheus text of a role."""

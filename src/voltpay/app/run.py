@@ -15,6 +15,7 @@ from voltpay.app.settings import Settings
 from voltpay.app.topology import stage_named, topics_of
 from voltpay.core.errors import Broken, Unavailable
 from voltpay.foundation.engines.opened import Engines
+from voltpay.foundation.runtime import failpoints
 from voltpay.foundation.runtime.batch_loop import BatchLimits, BatchLoop
 from voltpay.foundation.runtime.lifecycle import Lifecycle
 from voltpay.foundation.runtime.parts import Periodic
@@ -80,6 +81,7 @@ class _Running:
 
 async def run_role(role: Role, settings: Settings, address: Address, life: Lifecycle) -> None:
     """Run a role to its end: stop taking, finish what is under way, close."""
+    failpoints.arm()
     if address.port:
         await refuse_taken_port(address.host, address.port)
     opened = open_engines(settings, role.name)

@@ -1,4 +1,4 @@
-"""Real traffic: payments at a steady rate, some repeated, each step in a history on disk."""
+"""Real traffic: payments at a steady rate, some repeated or changed, each step in a history."""
 
 import asyncio
 import random
@@ -10,6 +10,7 @@ from typing import Final
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import PyreqwestError
 
@@ -18,6 +19,10 @@ from voltpay.services.reconciliation.history import History, Line, Outcome, fold
 
 TIMEOUT_S: Final = 10
 REPEAT_SHARE: Final = 0.05
+CHANGED_SHARE: Final = 0.01
+PERSONAL_SHARE: Final = 0.1
+PERSONAL: Final = "person-who-pays"
+"""In every e-mail address and description that the load sends: nobody may keep it in clear."""
 ACCOUNTS: Final = 500
 _IN_FLIGHT_MAX: Final = 512
 _RECENT: Final = 4_000
@@ -30,18 +35,24 @@ class Shot(msgspec.Struct, frozen=True):
     payment_id: UUID
     amount_minor: int
     account: str
+    is_personal: bool = False
 
     def body(self) -> bytes:
         """The request's body."""
         units, cents = divmod(self.amount_minor, 100)
         return (
             f'{{"correlationId":"{self.payment_id}","amount":{units}.{cents:02d},'
-            f'"accountId":"{self.account}"}}'
+            f'"accountId":"{self.account}"{_PERSONAL if self.is_personal else ""}}}'
         ).encode()
 
 
+_PERSONAL: Final = f',"email":"{PERSONAL}@example.org","description":"for {PERSONAL}"'
+
+
 class Load:
-    """Sends `rate_per_s` payments a second, open loop, drawn from `seed`; 5 % are repeats.
+    """Sends `rate_per_s` payments a second, open loop, drawn from `seed`.
+
+    5 % are repeats, and 1 % come under the id of another payment with another amount.
 
     Before and after every request a line goes to `history`, if one is given. `latencies_ms` holds
     the latest answers' times.
@@ -61,14 +72,16 @@ class Load:
         self._shots: list[Shot] = []
         self._lines: list[Line] = []
         self._promised: set[UUID] = set()
+        self._latest: deque[UUID] = deque(maxlen=_RECENT)
         self._under_way: set[asyncio.Task[None]] = set()
+        self._is_over = False
 
     async def run(self, seconds: float) -> None:
         """Send for so long, then wait for the answers under way."""
         builder = ClientBuilder().timeout(timedelta(seconds=TIMEOUT_S))
         async with builder.max_connections(_IN_FLIGHT_MAX).build() as client:
             began = perf_counter()
-            while (elapsed := perf_counter() - began) < seconds:
+            while (elapsed := perf_counter() - began) < seconds and not self._is_over:
                 due = int(elapsed * self._rate_per_s)
                 while self.sent < due and len(self._under_way) < _IN_FLIGHT_MAX:
                     self._send(client)
@@ -76,9 +89,18 @@ class Load:
             while self._under_way:
                 await asyncio.wait(self._under_way)
 
+    def end(self) -> None:
+        """Send no more."""
+        self._is_over = True
+
     def asked(self) -> Sequence[Asked]:
         """Every payment once, with the best answer that it got."""
         return folded(self._lines)
+
+    @property
+    def promised_lately(self) -> Sequence[UUID]:
+        """Payments that were promised, the latest of them."""
+        return list(self._latest)
 
     @property
     def accepted(self) -> int:
@@ -97,13 +119,18 @@ class Load:
         task.add_done_callback(self._under_way.discard)
 
     def _next(self) -> Shot:
-        if self._shots and self._chance.random() < REPEAT_SHARE:
+        drawn = self._chance.random()
+        if self._shots and drawn < REPEAT_SHARE + CHANGED_SHARE:
+            former = self._chance.choice(self._shots[-2_000:])
+            if drawn < CHANGED_SHARE:
+                return replace(former, amount_minor=former.amount_minor + 1)
             self.repeats += 1
-            return self._chance.choice(self._shots[-2_000:])
+            return former
         shot = Shot(
             UUID(int=self._chance.getrandbits(128), version=4),
             self._chance.randint(1, 50_000),
             f"account-{self._chance.randrange(ACCOUNTS)}",
+            self._chance.random() < PERSONAL_SHARE,
         )
         self._shots.append(shot)
         return shot
@@ -114,6 +141,7 @@ class Load:
         await self._note(shot, outcome)
         if outcome == "ok":
             self._promised.add(shot.payment_id)
+            self._latest.append(shot.payment_id)
 
     async def _note(self, shot: Shot, outcome: Outcome) -> None:
         line = Line(shot.payment_id, shot.amount_minor, outcome)

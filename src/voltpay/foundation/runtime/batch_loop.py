@@ -11,6 +11,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from voltpay.core.errors import Misconfigured, Unavailable
 from voltpay.foundation.runtime.blame import Gravedigger, taken_of
+from voltpay.foundation.runtime.failpoints import reach
 from voltpay.foundation.runtime.retry import Backoff, wait_or
 from voltpay.foundation.runtime.stages import BatchStage, Publisher
 from voltpay.foundation.seams.clock import Chance, Clock
@@ -61,6 +62,7 @@ class BatchLoop:
         self._limits = limits
         self._backoff = Backoff(chance)
         self._gravedigger = Gravedigger(name, consumer, publish, clock)
+        self._before, self._after = f"{name}.before_publish", f"{name}.after_publish"
 
     async def run(self, stop: asyncio.Event) -> None:
         """Go on until `stop` is set; the batch under way is finished first."""
@@ -117,5 +119,7 @@ class BatchLoop:
 
     async def _post(self, deliveries: Sequence[Delivery]) -> None:
         messages = await self._stage([taken_of(delivery) for delivery in deliveries])
+        reach(self._before)
         await self._consumer.finish(deliveries, self._publish(messages))
+        reach(self._after)
         HANDLED.labels(self.name).inc(len(deliveries))

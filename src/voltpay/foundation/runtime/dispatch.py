@@ -11,6 +11,7 @@ import structlog
 from voltpay.core.errors import Misconfigured, Unavailable
 from voltpay.foundation.runtime.batch_loop import HANDLED, PAUSED
 from voltpay.foundation.runtime.blame import Gravedigger, taken_of
+from voltpay.foundation.runtime.failpoints import reach
 from voltpay.foundation.runtime.group_commit import GroupCommit
 from voltpay.foundation.runtime.retry import Backoff, wait_or
 from voltpay.foundation.runtime.room import Room
@@ -183,6 +184,8 @@ class Dispatch:
 
     async def _finish(self, group: Sequence[tuple[Delivery, Sequence[Record]]]) -> list[None]:
         records = [record for _, some in group for record in some]
+        reach(f"{self._window.name}.before_publish")
         await self._consumer.finish([delivery for delivery, _ in group], records)
+        reach(f"{self._window.name}.after_publish")
         HANDLED.labels(self._window.name).inc(len(group))
         return [None] * len(group)

@@ -15,6 +15,7 @@ from prometheus_client import Counter, Histogram
 from voltpay.core.errors import Rejected, Unavailable
 from voltpay.core.messages import PaymentAccepted
 from voltpay.core.payment import FINGERPRINT_FIELDS, Fingerprint, Payment, Sealed
+from voltpay.foundation.runtime.failpoints import reach
 from voltpay.foundation.runtime.group_commit import GroupCommit
 from voltpay.foundation.runtime.sealing import Sealer, fields_that_differ
 from voltpay.foundation.runtime.stages import Publisher
@@ -128,11 +129,13 @@ class Accept:
         if self._epoch is None:
             self._epoch = await self._intake.epoch()
         now_ms = self._clock.now_ms()
+        reach("accept.before_append")
         try:
             standing = await self._intake.accept(self._claims(wishes, now_ms), self._epoch)
         except StaleEpoch:
             self._epoch = await self._intake.epoch()
             standing = await self._intake.accept(self._claims(wishes, now_ms), self._epoch)
+        reach("accept.after_append")
         return [(now_ms, found) for found in standing]
 
     def _claims(self, wishes: Sequence[_Wish], now_ms: int) -> Sequence[Claim]:

@@ -13,6 +13,7 @@ from voltpay.core.errors import Broken, Unavailable
 from voltpay.core.messages import Message, PaymentPosted
 from voltpay.core.payment import account_of
 from voltpay.foundation.engines.postgres.fence import Fence
+from voltpay.foundation.runtime.failpoints import reach
 from voltpay.foundation.runtime.stages import Taken
 from voltpay.foundation.seams.cache import Cache
 from voltpay.services.inquiry import store
@@ -51,7 +52,9 @@ class Project:
         if not facts:
             return []
         async with self._fence.writing({taken.partition for taken in batch}) as session:
+            reach("project.before_commit")
             fresh = await store.project(session, facts)
+            reach("project.after_commit")
             # Read after the commit, and for repeats too: whoever commits last sees every slot of
             # an anonymous account, and a crash in between repeats the batch.
             accounts = {account_of(fact.settled.payment) for fact in facts}

@@ -11,6 +11,7 @@ from voltpay.core.ids import PaymentId
 from voltpay.foundation.engines.postgres.fence import Fence
 from voltpay.foundation.engines.postgres.names import NameTable
 from voltpay.foundation.engines.postgres.pool import Postgres, Row, Session
+from voltpay.foundation.runtime.failpoints import reach
 from voltpay.services.ledger import rows
 from voltpay.services.ledger.entries import (
     Entry,
@@ -155,7 +156,9 @@ class PostgresLedger:
                     known = await _known(session, live)
                     unread = _unknown_days(live, known) - days_read
                     if known.epoch == self._epoch and not unread:
-                        return await _append_absent(session, entries, ids, known, old)
+                        posted = await _append_absent(session, entries, ids, known, old)
+                        reach("post.before_commit")
+                        return posted
                 if known.epoch != self._epoch:
                     self._names.forget()
                     self._epoch = known.epoch

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from prometheus_client import Counter, Histogram
 
 from voltpay.core.money import fee_of
+from voltpay.foundation.runtime.failpoints import reach
 from voltpay.processors.seam import (
     Absent,
     Charge,
@@ -184,7 +185,9 @@ async def _sent(lane: Lane, call: Call, charge: Charge, timeout_ms: int) -> Outc
     outcome: Outcome
     try:
         async with asyncio.timeout((timeout_ms + _GRACE_MS) / 1000):
+            reach("route.before_call")
             outcome = await lane.processor.charge(charge, timeout_ms)
+            reach("route.after_call")
         signal = _signal_of(outcome)
     except TimeoutError:
         outcome, signal = Unknown("timeout"), Signal.FAILED

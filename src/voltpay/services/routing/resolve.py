@@ -16,6 +16,7 @@ from msgspec import Struct
 from prometheus_client import Counter
 
 from voltpay.core.messages import Message, PaymentDeferred
+from voltpay.foundation.runtime.failpoints import reach
 from voltpay.foundation.runtime.stages import Publisher
 from voltpay.foundation.seams.clock import Chance, Clock
 from voltpay.foundation.seams.log import Log
@@ -129,6 +130,8 @@ class Resolve:
             grace_ms=self._settings.resolve.foreign_grace_ms,
             held=self._held(),
         )
+        if rows:
+            reach("resolve.after_claim")
         turns = [_Turn(row, from_ms, lease_ms, timeout_ms, find_ms) for row in rows]
         done = await asyncio.gather(*map(self._take, turns), return_exceptions=True)
         await self._publish([row for row in done if isinstance(row, AttemptRow)])
@@ -143,6 +146,7 @@ class Resolve:
         messages: list[Message] = [message for row in done for message in settled_again(row)]
         messages += [PaymentDeferred(row.payment, "absent") for row in absent]
         if messages:
+            reach("resolve.before_publish")
             await self._log.append(self._publisher(messages))
             await self._store.mark_posted([_key(row) for row in absent])
         parked = sum(row.state is AttemptState.PARKED for row in done)

@@ -14,6 +14,7 @@ from prometheus_client import Counter
 from voltpay.core.errors import Broken
 from voltpay.core.messages import Message, PaymentAccepted, PaymentDeferred
 from voltpay.core.payment import Payment
+from voltpay.foundation.runtime.failpoints import reach
 from voltpay.foundation.runtime.stages import Taken
 from voltpay.foundation.seams.clock import Clock
 from voltpay.services.routing.attempts import (
@@ -149,6 +150,7 @@ class Route:
 
     async def _opened(self, payment: Payment, slot: _Slot) -> AttemptRow | Standing:
         """The attempt, written and held; Standing if the payment needs none now."""
+        reach("route.before_attempt")
         opening = self._opening(payment, slot, 1)
         result = await self._attempts.open(opening)
         if isinstance(result, Standing) and may_open_next(payment, result):
@@ -172,6 +174,7 @@ class Route:
         if rest_ms <= slot.timeout_ms:
             return Refused("the lease ran out before it was sent")
         self._budget.charged()
+        reach("route.after_attempt")
         return await post(
             slot.lane,
             slot.call,
@@ -193,6 +196,7 @@ class Route:
             _LOST.inc()
             return ()
         _ATTEMPTS.labels(lane.name, done.state.value).inc()
+        reach("route.after_outcome")
         if absent:
             return put_off(done.payment, done.note, times, "refused")
         return settled_again(done)

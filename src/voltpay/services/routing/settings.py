@@ -97,10 +97,10 @@ class SweepSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     every_ms: int = Field(
-        default=10_000, ge=100, le=600_000, description="Pause between two rounds."
+        default=5_000, ge=100, le=600_000, description="Pause between two rounds."
     )
     after_ms: int = Field(
-        default=60_000,
+        default=20_000,
         ge=100,
         le=86_400_000,
         description="Age of a settled attempt that is looked at.",

@@ -20,8 +20,9 @@ from voltpay.foundation.engines.embedded.words import reason_in
 _POLL_S: Final = 0.01
 _SILENCE_MAX_S: Final = 60.0
 _BACKOFF_MIN_S: Final = 0.5
-_BACKOFF_MAX_S: Final = 30.0
-_STABLE_S: Final = 60.0
+_BACKOFF_MAX_S: Final = 8.0
+"""Short enough that an engine whose trouble is over serves well within a minute."""
+_STABLE_S: Final = 30.0
 _LOG_BYTES_MAX: Final = 16 * 1024 * 1024
 
 log = structlog.get_logger()

@@ -1,0 +1,23 @@
+"""One running Voltpay for all faults of a file, and folders that PostgreSQL's own user may enter."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from tests.stack import Stack
+
+
+@pytest.fixture(scope="module")
+def folder():
+    """A folder that PostgreSQL's own user may enter."""
+    root = Path(tempfile.mkdtemp(prefix="voltpay-faults-"))
+    yield root
+    shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def stack(folder):
+    """A whole Voltpay, started once for the file."""
+    with Stack(folder / "data") as running:
+        yield running

@@ -1,0 +1,92 @@
+"""Processes die at the worst moments: before and after each step of a payment's way."""
+
+import os
+import re
+import signal
+
+import pytest
+from tests.faults.ordeal import ordeal
+from tests.house.tree import SRC
+from tests.stack import Stack
+
+from voltpay.foundation.runtime.failpoints import STOP, VARIABLE
+
+POINTS = {
+    "accept.before_append": "api",
+    "accept.after_append": "api",
+    "route.before_attempt": "routing",
+    "route.after_attempt": "routing",
+    "route.before_call": "routing",
+    "route.after_call": "routing",
+    "route.after_outcome": "routing",
+    "route.before_publish": "routing",
+    "route.after_publish": "routing",
+    "resolve.after_claim": "routing",
+    "resolve.before_publish": "routing",
+    "post.before_commit": "ledger",
+    "post.before_publish": "ledger",
+    "post.after_publish": "ledger",
+    "project.before_commit": "projection",
+    "project.after_commit": "projection",
+    "project.before_publish": "projection",
+    "project.after_publish": "projection",
+}
+"""Each point and the role that comes by it. A commit is before its publishing, and publishing and
+acknowledging are one step of the log: `after_publish` is after both."""
+
+OF_LOOPS = {
+    f"{stage}.{when}_publish"
+    for stage in ("route", "post", "project")
+    for when in ("before", "after")
+}
+STOPPED = ("route.after_attempt", "route.before_call", "route.after_call", "post.before_commit")
+STOPPED_S = 7
+
+
+@pytest.fixture(scope="module")
+def points(folder):
+    """The folder in which a test names the point that is to strike."""
+    place = folder / "points"
+    place.mkdir()
+    return place
+
+
+@pytest.fixture(scope="module")
+def stack(folder, points):
+    """A whole Voltpay that looks into that folder, with a processor that loses some answers."""
+    with Stack(folder / "data", settings={VARIABLE: str(points)}) as running:
+        running.configure(0, "faults", {"share": {"reset": 0.02}, "seed": 1})
+        yield running
+
+
+def test_every_point_of_the_code_is_tried():
+    named = {
+        name
+        for path in SRC.rglob("*.py")
+        for name in re.findall(r'reach\("(.+?)"\)', path.read_text())
+    }
+    assert named | OF_LOOPS == POINTS.keys()
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_role_dies_at_a_point_under_load(stack, points, point):
+    role = POINTS[point]
+    with ordeal(stack, 100 + list(POINTS).index(point)):
+        pid = stack.pids()[role]
+        (points / point).write_text("kill")
+        stack.until((points / f"{point}.fired").exists)
+        stack.until_replaced(role, pid)
+    (points / f"{point}.fired").unlink()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", STOPPED)
+def test_a_role_stands_still_at_a_point_for_longer_than_its_lease_and_goes_on(stack, points, point):
+    pid = stack.pids()[POINTS[point]]
+    with ordeal(stack, 150 + list(POINTS).index(point)) as under_way:
+        (points / point).write_text(STOP)
+        stack.until((points / f"{point}.fired").exists)
+        under_way.during(STOPPED_S)
+        os.kill(pid, signal.SIGCONT)
+    assert stack.pids()[POINTS[point]] == pid
+    (points / f"{point}.fired").unlink()
