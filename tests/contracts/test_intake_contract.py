@@ -10,6 +10,7 @@ from voltpay.core.errors import Unavailable
 from voltpay.core.ids import PaymentId
 from voltpay.core.payment import Fingerprint
 from voltpay.foundation.seams.intake import Claimed, StaleEpoch
+from voltpay.foundation.seams.log import Record
 
 
 async def a_prepared_log(world: LogWorld) -> WholeLog:
@@ -137,3 +138,15 @@ async def test_a_cancelled_call_leaves_its_answer_to_nobody(world: LogWorld) -> 
         cancelled.cancel()
         await asyncio.wait([cancelled])
         assert list(await intake.find([known.id])) == [Claimed(known.fingerprint, 7)]
+
+
+async def test_what_was_promised_and_not_settled_is_told(world: LogWorld) -> None:
+    log = await a_prepared_log(world)
+    claims = [a_claim() for _ in range(1_500)]
+    intake = world.intake()
+    await intake.accept(claims, 0)
+    settled = claims[700]
+    fact = Record("facts", "a", settled.record.message, settled.record.body, str(settled.id))
+    await log.append([fact])
+    found = {each async for page in intake.open_claims() for each in page}
+    assert found == {claim.id for claim in claims} - {settled.id}

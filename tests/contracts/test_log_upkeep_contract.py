@@ -181,3 +181,32 @@ async def test_a_purge_leaves_nothing_and_accepts_only_its_own_epoch(world: LogW
     assert numbers_of(facts) == [7]
     await ordered.finish(facts, [])
     assert await log.backlog("facts", "books") == 0
+
+
+async def bodies_of(log: WholeLog, topic: str, group: str) -> list[bytes]:
+    return [body async for page in log.unfinished(topic, group) for body in page]
+
+
+async def test_what_a_group_has_not_finished_is_read_beside_it(world: LogWorld) -> None:
+    log = await a_prepared_log(world)
+    made = {
+        "high": records("high", range(1_200)),
+        "facts": [record for key in "abcd" for record in records("facts", range(300), key=key)],
+    }
+    for topic, group in (("high", "workers"), ("facts", "books")):
+        assert await bodies_of(log, topic, group) == []
+        await log.append(made[topic])
+        bodies = [record.body for record in made[topic]]
+        assert sorted(await bodies_of(log, topic, group)) == sorted(bodies)
+    shared, ordered = log.shared(["high"], "workers"), log.ordered("facts", "books")
+    first, second = await shared.take(2, 0)
+    await shared.finish([second], [])
+    taken = await ordered.take(40, 0)
+    await ordered.finish(taken, [])
+    left = await bodies_of(log, "high", "workers")
+    assert first.body in left
+    assert len(left) == 1_199
+    assert len(await bodies_of(log, "facts", "books")) == 1_200 - len(taken)
+    assert len(await bodies_of(log, "facts", "views")) == 1_200
+    assert await log.backlog("high", "workers") == 1_199
+    assert numbers_of(await log.shared(["high"], "workers").take(3, 0)) == [2, 3, 4]

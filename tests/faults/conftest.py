@@ -1,4 +1,4 @@
-"""One running Voltpay for all faults of a file, and folders that PostgreSQL's own user may enter."""
+"""One running Voltpay for all faults of a file."""
 
 import shutil
 import tempfile
@@ -20,4 +20,11 @@ def folder():
 def stack(folder):
     """A whole Voltpay, started once for the file."""
     with Stack(folder / "data") as running:
+        yield running
+
+
+@pytest.fixture
+def stack_of_its_own(folder, request):
+    """A whole Voltpay for one test that leaves something behind."""
+    with Stack(folder / request.node.name[:40]) as running:
         yield running

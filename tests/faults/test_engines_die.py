@@ -133,28 +133,33 @@ def test_a_log_beyond_its_memory_bound_carries_on_what_it_has(stack):
 @pytest.mark.slow
 def test_a_full_disk_under_the_log_makes_no_false_promise(folder):
     data = folder / "full-log"
-    with small_disk(data / "log", "64m", "0700") as disk, Stack(data) as stack:
-        with ordeal(stack, 240) as under_way:
-            with full(disk):
-                under_way.during(0.5)
-                came = under_way.during(AWAY_S)
-                written = (disk / "server.log").read_text()
-            assert "AOF write error" in written
-            assert came["202"] == 0, came
-            under_way.until_accepted(200)
+    with (
+        small_disk(data / "log", "64m", "0700") as disk,
+        Stack(data) as stack,
+        ordeal(stack, 240) as under_way,
+    ):
+        with full(disk):
+            under_way.during(0.5)
+            came = under_way.during(AWAY_S)
+            written = (disk / "server.log").read_text()
+        assert "AOF write error" in written
+        assert came["202"] == 0, came
+        under_way.until_accepted(200)
 
 
 @pytest.mark.slow
 def test_a_full_disk_under_postgresql_is_waited_for(folder):
     data = folder / "full-books"
-    with small_disk(data / "postgres", "400m", "0711") as disk, Stack(data) as stack:
-        with ordeal(stack, 241) as under_way:
-            with full(disk):
-                came = under_way.during(AWAY_S)
-                assert "No space left on device" in (disk / "server.log").read_text() + log_of(
-                    stack
-                )
-            assert came["202"] > AWAY_S * ACCEPTED_PER_S_MIN, came
+    with (
+        small_disk(data / "postgres", "400m", "0711") as disk,
+        Stack(data) as stack,
+        ordeal(stack, 241) as under_way,
+    ):
+        with full(disk):
+            came = under_way.during(AWAY_S)
+            written = (disk / "server.log").read_text() + log_of(stack)
+        assert "No space left on device" in written
+        assert came["202"] > AWAY_S * ACCEPTED_PER_S_MIN, came
 
 
 def log_of(stack):

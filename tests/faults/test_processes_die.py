@@ -11,7 +11,7 @@ from tests.faults.ordeal import checked, ordeal
 
 ROLES = ("api", "routing", "ledger", "projection", "sandbox default", "sandbox fallback")
 LEASES_S = 7
-"""Longer than the lease of an attempt (two timeouts of 2 s, and 1 s) and a consumer's sign of life."""
+"""Longer than an attempt's lease (two timeouts of 2 s, and 1 s) and a consumer's life."""
 
 
 def kill(stack, role):

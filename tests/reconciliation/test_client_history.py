@@ -57,7 +57,7 @@ async def test_the_amount_is_that_of_the_first_promise(tmp_path):
     with History(tmp_path / "h") as history:
         for amount, step in ((7, "asked"), (7, "fail"), (5, "asked"), (5, "ok"), (7, "ok")):
             await history.note(Line(one, amount, step))
-    assert read_history(tmp_path / "h") == [Asked(one, 5, "ok")]
+    assert read_history(tmp_path / "h") == [Asked(one, 5, "ok", frozenset({7}))]
 
 
 async def test_a_torn_last_line_is_left_out(tmp_path):

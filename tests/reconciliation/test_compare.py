@@ -23,6 +23,8 @@ from voltpay.services.reconciliation.evidence import (
     Asked,
     Difference,
     Execution,
+    SummarySeen,
+    Tally,
 )
 from voltpay.services.reconciliation.report import SHOWN_MAX, lines_of
 from voltpay.services.reconciliation.verdict import Verdict, agreed
@@ -72,7 +74,8 @@ def test_a_promise_that_is_in_no_store_is_lost():
         {"attempts": {ID: [attempt("unknown")]}},
         {"conflicts": frozenset({ID})},
         {"dead": {7: ID}},
-        {"waiting": on_its_way()},
+        {"on_log": frozenset({ID})},
+        {"discarded": frozenset({ID})},
     ],
 )
 def test_a_promise_that_some_store_holds_is_not_lost(held):
@@ -89,6 +92,35 @@ def test_a_promise_that_some_store_holds_is_not_lost(held):
         for name, rows in held.items()
     }
     assert found(replace(one, **held), is_drained=False) == set()
+
+
+def test_what_the_intake_promised_is_missed_without_any_client():
+    who = uuid4()
+    clean = replace(evidence(), asked=())
+    lost = replace(clean, promised=frozenset({ID, who}))
+    assert found(lost) == {("lost", str(who))}
+    assert found(replace(lost, on_log=frozenset({who}))) == set()
+
+
+def test_one_id_that_was_promised_with_two_amounts_was_promised_twice():
+    clean = evidence()
+    asked = [each for each in clean.asked if each.payment_id != ID]
+    twice = replace(clean, asked=[*asked, Asked(ID, 1990, "ok", frozenset({2000}))])
+    assert found(twice) == {("promised twice", str(ID))}
+    assert found(replace(twice, conflicts=frozenset({ID}))) == set()
+
+
+@pytest.mark.parametrize(
+    ("from_ms", "to_ms", "count"),
+    [(AT_MS, AT_MS, 1), (AT_MS + 1, AT_MS + 9, 0), (AT_MS - 9, AT_MS - 1, 0)],
+)
+def test_a_summary_that_the_processor_contradicts_is_a_wrong_answer(from_ms, to_ms, count):
+    def said(number):
+        totals = {"default": Tally(number, 1990 * number), "fallback": Tally(0, 0)}
+        return replace(evidence(), summaries=[SummarySeen(from_ms, to_ms, totals)])
+
+    assert found(said(count)) == set()
+    assert found(said(count + 1)) == {("wrong answer", f"default {from_ms}..{to_ms}")}
 
 
 def test_an_attempt_that_is_proven_absent_holds_no_promise():
@@ -141,7 +173,7 @@ def test_an_execution_whose_outcome_is_on_its_way_is_no_difference_yet():
     one = replace(clean, ledger=without(clean.ledger), read_model=without(clean.read_model))
     unknown = altered(one, attempts={ID: [attempt("unknown")]})
     assert found(unknown, is_drained=False) == set()
-    moving = replace(one, waiting=on_its_way())
+    moving = replace(one, on_log=frozenset({ID}))
     assert found(moving, is_drained=False) == set()
     assert ("not completed", str(ID)) in found(one)
 

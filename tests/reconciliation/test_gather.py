@@ -5,7 +5,7 @@ from tests.ledger.books import NOON_MS
 from tests.reconciliation.books_and_views import filled
 
 from voltpay.services.reconciliation.audits import AUDITS, OF_READ_MODEL
-from voltpay.services.reconciliation.gather import Window
+from voltpay.services.reconciliation.sources import Window
 
 ALICE = "customer:alice"
 PLANTED = {
@@ -32,6 +32,10 @@ PLANTED = {
     "sequence gap": (
         "update ledger.posting p set sequence = 3 from reference.account a"
         " where a.id = p.account_id and a.name = 'customer:alice' and sequence = 2",
+        ALICE,
+    ),
+    "out of order": (
+        "update ledger.payment set position = 1000 - 10 * sequence where executed",
         ALICE,
     ),
     "wrong summary": (

@@ -1,7 +1,7 @@
 """Reconcile an installation: sources from its services, and waiting until it has drained."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from time import monotonic
 from typing import Final
@@ -10,8 +10,9 @@ from voltpay.app.house import House
 from voltpay.app.settings import Settings
 from voltpay.app.topology import STAGES
 from voltpay.services.reconciliation.compare import compare
-from voltpay.services.reconciliation.evidence import Asked
-from voltpay.services.reconciliation.gather import Sources, Window, gather
+from voltpay.services.reconciliation.evidence import Asked, Tally
+from voltpay.services.reconciliation.gather import gather
+from voltpay.services.reconciliation.sources import Lane, Sources, Summaries, Window
 from voltpay.services.reconciliation.verdict import Verdict, agreed
 
 _POLL_S: Final = 0.25
@@ -19,17 +20,37 @@ _POLL_S: Final = 0.25
 
 def sources_of(house: House, settings: Settings) -> Sources:
     """Where the evidence of an installation comes from."""
-    log = house.engines.log
-    backlogs: dict[str, Callable[[], Awaitable[int]]] = {}
+    engines = house.engines
+    lanes: dict[str, Lane] = {}
     for stage in STAGES:
         for topic in stage.reads:
-            name = getattr(settings.topics, topic)
-            backlogs[f"payment.{topic}"] = partial(log.backlog, name, stage.group)
+            lane = getattr(settings.topics, topic), stage.group
+            lanes[f"payment.{topic}"] = Lane(
+                partial(engines.log.backlog, *lane), partial(engines.admin.unfinished, *lane)
+            )
     return Sources(
-        database=house.engines.primary("reconcile", size_max=1, timeout_ms=600_000),
+        database=engines.primary("reconcile", size_max=1, timeout_ms=600_000),
         journals={each.name: each.statement for each in house.processors},
-        backlogs=backlogs,
+        lanes=lanes,
+        promised=engines.intake.open_claims,
+        summaries=_summaries_of(house, settings.currency),
     )
+
+
+def _summaries_of(house: House, code: str) -> Summaries:
+    counted = {each.name for each in house.processors if code in each.currencies}
+
+    async def summaries(from_ms: int, to_ms: int) -> Mapping[str, Tally] | None:
+        found = await house.inquiry.totals(from_ms, to_ms, code)
+        if found is None:
+            return None
+        return {
+            name: Tally(total.count, total.amount_minor)
+            for name, total in found.items()
+            if name in counted
+        }
+
+    return summaries
 
 
 async def reconcile(
@@ -64,7 +85,7 @@ async def drained(
     end = monotonic() + timeout_s
     try:
         while True:
-            waiting = sum([await backlog() for backlog in sources.backlogs.values()])
+            waiting = sum([await lane.backlog() for lane in sources.lanes.values()])
             still_open = await house.routing.census.open_attempts()
             tick(waiting, still_open)
             if waiting == 0 and still_open == 0:

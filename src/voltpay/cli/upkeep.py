@@ -15,11 +15,12 @@ from voltpay.cli.reconciling import reconcile as reconcile_house
 from voltpay.core.errors import Misconfigured
 from voltpay.foundation.engines.embedded import installed_urls
 from voltpay.migrations import migrate_down, status
-from voltpay.services.reconciliation.gather import Window
 from voltpay.services.reconciliation.history import read_history
 from voltpay.services.reconciliation.report import lines_of
+from voltpay.services.reconciliation.sources import Window
 from voltpay.services.reconciliation.verdict import Verdict
 
+_ACTIONS: Final = ("up", "down", "status")
 _FAR_MS: Final = 253_402_300_799_999
 
 
@@ -43,6 +44,8 @@ def migrate(
     config: ConfigOption = None,
 ) -> None:
     """Bring the schema and the log up to date, take revisions back, or say which are applied."""
+    if action not in _ACTIONS:
+        raise Misconfigured(f"migrate does not know {action}", "use up, status, or down REVISION")
     if action == "down":
         _refuse_careless(revision, destroy_data, data, config)
     with found(data, config) as settings:
@@ -54,12 +57,8 @@ def migrate(
             case "down":
                 migrate_down(url, revision)
                 typer.echo(f"back at {revision}; what the tables held is gone")
-            case "status":
-                _tell_status(url)
             case _:
-                raise Misconfigured(
-                    f"migrate does not know {action}", "use up, status, or down REVISION"
-                )
+                _tell_status(url)
 
 
 def _tell_status(url: str) -> None:
@@ -120,6 +119,8 @@ def reconcile(
     if history and (since or until):
         raise Misconfigured("a history has no window", "leave out --from and --to")
     window = Window(_ms_of(since, "--from", 0), _ms_of(until, "--to", _FAR_MS))
+    if window.from_ms > window.to_ms:
+        raise Misconfigured(f"--from {since} is after --to {until}", "swap them")
     asked = read_history(history) if history else ()
 
     async def work(house: House, settings: Settings) -> Verdict:
@@ -152,8 +153,8 @@ def _ms_of(text: str | None, flag: str, default_ms: int) -> int:
         return default_ms
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        if moment.tzinfo is None:
+            raise Misconfigured(f"{flag} has no zone", "end it with Z")
+        return int(moment.astimezone(UTC).timestamp() * 1000)
+    except (OverflowError, ValueError) as error:
         raise Misconfigured(f"{flag} is {text}", "give it as in 2030-01-31T08:00:00Z") from error
-    if moment.tzinfo is None:
-        raise Misconfigured(f"{flag} has no zone", "end it with Z")
-    return int(moment.astimezone(UTC).timestamp() * 1000)

@@ -32,7 +32,7 @@ _HELD: Final = """
 select distinct on (revision) revision, direction, checksum, who, at
   from migrations.history order by revision, id desc
 """
-_CONNECT_TIMEOUT_S: Final = 10
+_CONNECT_TIMEOUT_S: Final = 5
 _LOCK: Final = 0x766F6C74_6D696772
 _LOCK_WAIT_S: Final = 60
 _LOCK_POLL_S: Final = 0.2

@@ -22,9 +22,9 @@ from voltpay.cli.installation import found, opened_house
 from voltpay.cli.reconciling import drained, reconcile
 from voltpay.cli.trial import free_ports, started
 from voltpay.processors.sandbox.control import SandboxControl
-from voltpay.services.reconciliation.gather import Window
 from voltpay.services.reconciliation.history import History, read_history
 from voltpay.services.reconciliation.report import lines_of
+from voltpay.services.reconciliation.sources import Window
 from voltpay.services.reconciliation.verdict import Verdict
 
 RATE_PER_S: Final = 360.0

@@ -82,8 +82,8 @@ class Show:
             picture.title = f"looking: {error.detail}"
 
     async def _ask(self, picture: Picture) -> None:
-        backlogs = self._sources.backlogs.items()
-        picture.backlogs = {name: await backlog() for name, backlog in backlogs}
+        lanes = self._sources.lanes.items()
+        picture.backlogs = {name: await lane.backlog() for name, lane in lanes}
         picture.finished = await self._house.inquiry.count_payments()
         picture.unknown = await self._house.routing.census.open_attempts()
         picture.unknown_ever = await self._house.routing.census.unknown_ever()

@@ -1,6 +1,6 @@
 """The intake: claim a payment's id and append it to the log, in one durable step."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -13,6 +13,9 @@ from voltpay.foundation.seams.log import Record
 
 class StaleEpoch(Unavailable):
     """The installation was purged since the epoch was read: read it again, build again."""
+
+    slug = "being-purged"
+    title = "The installation is being purged"
 
 
 class Claim(Struct, frozen=True):
@@ -44,6 +47,10 @@ class Intake(Protocol):
 
     async def find(self, ids: Sequence[PaymentId]) -> Sequence[Claimed | None]:
         """What stands under each id; None where nothing (any more) does."""
+        ...
+
+    def open_claims(self) -> AsyncIterator[Sequence[PaymentId]]:
+        """Ids that were promised and not settled since, page by page; one may come twice."""
         ...
 
     async def epoch(self) -> int:

@@ -1,6 +1,6 @@
 """The log: durable, partitioned topics, read by groups."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -127,6 +127,10 @@ class LogAdmin(Protocol):
 
     async def trim(self) -> int:
         """Drop records that every group has finished; gives how many."""
+        ...
+
+    def unfinished(self, topic: str, group: str) -> AsyncIterator[Sequence[bytes]]:
+        """Bodies of the records that the group has not finished, page by page; takes nothing."""
         ...
 
     async def reset(self, topic: str, group: str) -> None:

@@ -63,14 +63,18 @@ class Summary:
 
     async def __call__(self, window: Window, currency: str) -> Summed:
         """The totals of a window, after waiting for the projection as long as is allowed."""
+        found, is_complete = await self.totals(window, currency)
+        return Summed({name: _of(total, currency) for name, total in found.items()}, is_complete)
+
+    async def totals(self, window: Window, currency: str) -> tuple[Mapping[str, Total], bool]:
+        """The same in minor units, and whether it is complete."""
         deadline_ms = self._clock.monotonic_ms() + self._settings.summary_wait_max_ms
         ends = await self._noted_ends()
         totals = await self._totals(window, currency, ends, deadline_ms)
         is_complete = ends is not None and _has_passed(totals.progress, ends)
         if not is_complete:
             _INCOMPLETE.inc()
-        found = dict.fromkeys(self._processors, _NOTHING) | dict(totals.by_processor)
-        return Summed({name: _of(total, currency) for name, total in found.items()}, is_complete)
+        return dict.fromkeys(self._processors, _NOTHING) | dict(totals.by_processor), is_complete
 
     async def _noted_ends(self) -> Mapping[int, int] | None:
         try:

@@ -22,10 +22,11 @@ from voltpay.services.inquiry.questions import (
     Sources,
 )
 from voltpay.services.inquiry.rebuild import FactsSince, Rebuild
-from voltpay.services.inquiry.rows import Balances, Listed
+from voltpay.services.inquiry.rows import Balances, Listed, Total
 from voltpay.services.inquiry.settings import InquirySettings
 from voltpay.services.inquiry.store import LOCK_CLASS, Reader
 from voltpay.services.inquiry.summary import SettledEnds, Summary
+from voltpay.services.inquiry.window import Window
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,16 @@ class Inquiry:
     """Inquiry: stage `project`, the handlers, and what others are given.
 
     `rebuild(facts, progress)` gives the number of payments. `statuses(ids)` tells what the read
-    model has of these payments. `purge` empties it within a transaction that has raised the epoch.
+    model has of these payments. `totals(from_ms, to_ms, currency)` is the summary by processor, or
+    None if it could not be complete. `purge` empties it within a transaction that has raised the
+    epoch.
     """
 
     part: Part
     rebuild: Callable[[FactsSince, Callable[[int], None]], Awaitable[int]]
     statuses: Callable[[Sequence[PaymentId]], Awaitable[Mapping[PaymentId, Standing]]]
     count_payments: Callable[[], Awaitable[int]]
+    totals: Callable[[int, int, str], Awaitable[Mapping[str, Total] | None]]
     purge: Callable[[Session], Awaitable[None]]
 
 
@@ -60,15 +64,20 @@ def build(
     reader, bound = Reader(replica), Bound(settings.questions_at_once_max)
     sources = Sources(reader, engines.cache, engines.intake, attempts_of, dead_of)
     fence = Fence(primary, LOCK_CLASS)
+    summary = Summary(reader, settled_ends, engines.clock, bound, settings, processors)
     handlers = api.handlers(
         Payments(sources, engines.sealer, bound, _payments_cached(engines, settings, bound)),
         _accounts(engines, settings, reader, bound),
-        Summary(reader, settled_ends, engines.clock, bound, settings, processors),
+        summary,
         currency_default,
     )
 
     async def statuses(ids: Sequence[PaymentId]) -> Mapping[PaymentId, Standing]:
         return {row.id: row.standing for row in await reader.payments(ids)}
+
+    async def totals(from_ms: int, to_ms: int, currency: str) -> Mapping[str, Total] | None:
+        found, is_complete = await summary.totals(Window(from_ms, to_ms), currency)
+        return found if is_complete else None
 
     async def purge(session: Session) -> None:
         try:
@@ -89,6 +98,7 @@ def build(
         rebuild=Rebuild(rebuilder, engines.clock, settings.rebuild_margin_ms),
         statuses=statuses,
         count_payments=reader.count,
+        totals=totals,
         purge=purge,
     )
 

@@ -62,10 +62,11 @@ class Entry(Struct, frozen=True):
     currency: int
     customer: str
     legs: tuple[Leg, ...]
+    position: int = 0
 
 
-def entry_of(settled: PaymentSettled, partition: int) -> Entry:
-    """The entry of a settled payment that came by `partition`. Raises UnpostableFact."""
+def entry_of(settled: PaymentSettled, partition: int, position: int = 0) -> Entry:
+    """The entry of a settled payment that stood there on the log. Raises UnpostableFact."""
     payment = settled.payment
     currency = CURRENCIES.get(payment.currency)
     requested_at_ms = settled.attempt.requested_at_ms
@@ -82,7 +83,7 @@ def entry_of(settled: PaymentSettled, partition: int) -> Entry:
     customer = f"customer:{account}"
     legs = _legs(settled, customer, slot, partition) if settled.executed else ()
     key = payment.id, day_of(requested_at_ms)
-    return Entry(key, settled, partition, currency.number, customer, legs)
+    return Entry(key, settled, partition, currency.number, customer, legs, position)
 
 
 def _legs(settled: PaymentSettled, customer: str, slot: int, partition: int) -> tuple[Leg, ...]:

@@ -65,7 +65,7 @@ class Post:
         if not batch:
             return []
         began_ms = self._clock.monotonic_ms()
-        entries = [entry_of(_settled(taken), taken.partition) for taken in batch]
+        entries = [_entry_of(taken) for taken in batch]
         results = await self._store.post(entries)
         facts = [
             PaymentPosted(entry.settled, *posted, taken.partition, taken.position)
@@ -79,7 +79,7 @@ class Post:
         return facts
 
 
-def _settled(taken: Taken) -> PaymentSettled:
+def _entry_of(taken: Taken) -> Entry:
     if not isinstance(taken.message, PaymentSettled):
         raise NotSettled(f"{type(taken.message).__name__} on {taken.topic}")
-    return taken.message
+    return entry_of(taken.message, taken.partition, taken.position)

@@ -13,7 +13,7 @@ IDEMPOTENCY: Final = ("payment_id", "kind", "day", "sequence", "posted_at")
 PAYMENT: Final = (
     *("payment_id", "day", "account_id", "merchant_id", "processor_id", "currency"),
     *("amount_minor", "fee_minor", "executed", "sequence", "requested_at", "posted_at"),
-    *("partition", "settled"),
+    *("partition", "settled", "position"),
 )
 POSTING: Final = (
     *("payment_id", "kind", "day", "account_id", "slot", "currency", "sequence"),
@@ -87,6 +87,7 @@ def payment_rows(
             at,
             entry.partition,
             encode(settled),
+            entry.position,
         )
         found.append(row)
     return found

@@ -49,6 +49,15 @@ AUDITS: Final = {
           join reference.account a on a.id = account_id
          where q.first <> 1 or q.last <> q.count or q.distinct_count <> q.count
             or b.sequence <> q.last""",
+    "out of order": """
+        select a.name as who,
+               format('posting %s stood at %s of the log, the one before at %s',
+                      p.sequence, p.position, p.before) as detail
+          from (select account_id, sequence, position, lag(position) over (
+                           partition by account_id, currency, partition order by sequence) as before
+                  from ledger.payment where executed and position > 0) p
+          join reference.account a on a.id = p.account_id
+         where p.position <= p.before""",
     "wrong summary": """
         with fold as (
             select t.tier, p.currency, date_trunc(t.unit, p.requested_at at time zone 'UTC')

@@ -5,7 +5,15 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from voltpay.services.reconciliation.evidence import Asked, Difference, Evidence, Execution, Posted
+from voltpay.services.reconciliation.evidence import (
+    Difference,
+    Evidence,
+    Execution,
+    Posted,
+    SummarySeen,
+    Tally,
+)
+from voltpay.services.reconciliation.promises import of_promises
 from voltpay.services.reconciliation.verdict import Verdict
 
 
@@ -14,11 +22,12 @@ def compare(evidence: Evidence, *, is_drained: bool = True) -> Verdict:
     executions = _executions(evidence)
     differences = [
         *evidence.anomalies,
-        *_of_promises(evidence),
+        *of_promises(evidence),
         *_of_charges(evidence, executions),
         *_of_completions(evidence, executions),
         *_of_attempts(evidence),
         *_of_read_model(evidence),
+        *_of_summaries(evidence),
         *(_left_over(evidence) if is_drained else ()),
     ]
     return Verdict(_counts(evidence, executions), tuple(differences))
@@ -33,37 +42,6 @@ def _executions(evidence: Evidence) -> Executions:
         for payment_id, executions in journal.items():
             found.setdefault(payment_id, []).extend((processor, each) for each in executions)
     return found
-
-
-def _of_promises(evidence: Evidence) -> Iterator[Difference]:
-    """I1 nothing lost, I2 nothing made up. Silent where no client's history was given."""
-    if not evidence.asked:
-        return
-    asked = {each.payment_id: each for each in evidence.asked}
-    on_its_way = any(evidence.waiting.values())
-    for payment_id, each in asked.items():
-        is_there = payment_id in evidence.ledger or _is_held(evidence, payment_id)
-        if each.outcome == "ok" and not is_there and not on_its_way:
-            yield Difference("lost", str(payment_id), "answered with 202, and in no store")
-    for payment_id, posted in evidence.ledger.items():
-        yield from _of_booking(payment_id, posted, asked.get(payment_id))
-
-
-def _is_held(evidence: Evidence, payment_id: UUID) -> bool:
-    is_attempted = any(each.state != "absent" for each in evidence.attempts.get(payment_id, ()))
-    is_dead = payment_id in evidence.dead.values()
-    return is_attempted or is_dead or payment_id in evidence.conflicts
-
-
-def _of_booking(payment_id: UUID, posted: Posted, asked: Asked | None) -> Iterator[Difference]:
-    who = str(payment_id)
-    if asked is None:
-        yield Difference("made up", who, "in the ledger, and no client asked for it")
-    elif asked.outcome == "fail":
-        yield Difference("refused but made", who, "in the ledger, and its client was refused")
-    elif asked.outcome == "ok" and asked.amount_minor != posted.amount_minor:
-        detail = f"asked for {asked.amount_minor}, booked {posted.amount_minor}"
-        yield Difference("wrong amount", who, detail)
 
 
 def _of_charges(evidence: Evidence, executions: Executions) -> Iterator[Difference]:
@@ -82,7 +60,7 @@ def _of_charges(evidence: Evidence, executions: Executions) -> Iterator[Differen
 
 def _is_on_its_way(evidence: Evidence, payment_id: UUID) -> bool:
     attempts = evidence.attempts.get(payment_id, ())
-    is_moving = any(evidence.waiting.values()) and any(each.state != "absent" for each in attempts)
+    is_moving = payment_id in evidence.on_log and any(each.state != "absent" for each in attempts)
     return is_moving or any(each.is_open for each in attempts)
 
 
@@ -139,6 +117,39 @@ def _of_read_model(evidence: Evidence) -> Iterator[Difference]:
             yield Difference("stale read model", str(payment_id), detail)
     for payment_id in evidence.read_model.keys() - evidence.ledger.keys():
         yield Difference("stale read model", str(payment_id), "in the read model only")
+
+
+def _of_summaries(evidence: Evidence) -> Iterator[Difference]:
+    """I7: what we say of a window is what the processors say of it, edges included.
+
+    But for what is on its way: until that is booked, it is in no answer.
+    """
+    settled = {
+        processor: [
+            execution
+            for payment_id, executions in journal.items()
+            if not _is_on_its_way(evidence, payment_id)
+            for execution in executions
+        ]
+        for processor, journal in evidence.journals.items()
+    }
+    for seen in evidence.summaries:
+        for processor, executions in settled.items():
+            said, executed = seen.totals.get(processor), _tally(executions, seen)
+            if said is not None and said != executed:
+                who = f"{processor} {seen.from_ms}..{seen.to_ms}"
+                detail = f"we say {said.count} payments of {said.amount_minor}, it says "
+                detail += f"{executed.count} of {executed.amount_minor}"
+                yield Difference("wrong answer", who, detail)
+
+
+def _tally(executions: Iterable[Execution], seen: SummarySeen) -> Tally:
+    amounts = [
+        each.amount_minor
+        for each in executions
+        if seen.from_ms <= each.requested_at_ms <= seen.to_ms
+    ]
+    return Tally(len(amounts), sum(amounts))
 
 
 def _changed(one: Struct, other: Struct) -> str:

@@ -40,11 +40,30 @@ class AttemptSeen(Struct, frozen=True):
 
 
 class Asked(Struct, frozen=True):
-    """What a client knows: `outcome` is ok (202), fail (refused) or info (no clear answer)."""
+    """What a client knows: `outcome` is ok (202), fail (refused) or info (no clear answer).
+
+    `others_minor` are further amounts that were answered with 202 under the same id.
+    """
 
     payment_id: UUID
     amount_minor: int
     outcome: str
+    others_minor: frozenset[int] = frozenset()
+
+
+class Tally(Struct, frozen=True):
+    """How many payments a processor executed, and their sum in minor units."""
+
+    count: int
+    amount_minor: int
+
+
+class SummarySeen(Struct, frozen=True):
+    """What we say that processors executed in a window of requestedAt, both ends inclusive."""
+
+    from_ms: int
+    to_ms: int
+    totals: Mapping[str, Tally]
 
 
 class Difference(Struct, frozen=True):
@@ -56,10 +75,12 @@ class Difference(Struct, frozen=True):
 
 
 class Evidence(Struct, frozen=True):
-    """All of it, read from one database snapshot, after the processors' journals.
+    """All of it, read from one database snapshot, after the processors' journals and the log.
 
     `dead` are the letters nobody has replayed or discarded, by number, with the payment that each
-    is about, where it could be read; `waiting` are the records on their way, by topic.
+    is about, where it could be read; `discarded` the payments that a person gave up. `waiting` are
+    the records on their way, by topic, and `on_log` the payments that they are about. `promised`
+    are those that the intake has promised and not seen settled; it is empty for a part of time.
     """
 
     journals: Mapping[str, Mapping[UUID, Sequence[Execution]]]
@@ -71,10 +92,15 @@ class Evidence(Struct, frozen=True):
     waiting: Mapping[str, int]
     anomalies: Sequence[Difference]
     asked: Sequence[Asked] = ()
+    on_log: frozenset[UUID] = frozenset()
+    promised: frozenset[UUID] = frozenset()
+    discarded: frozenset[UUID] = frozenset()
+    summaries: Sequence[SummarySeen] = ()
 
 
 LIKELY_CAUSE: Mapping[str, str] = {
     "lost": "a promise left the log without reaching an attempt or a dead letter",
+    "promised twice": "a claim was lost, or passed by, within its repeat window",
     "made up": "a payment was booked that nobody asked for",
     "refused but made": "a request that was answered with an error was stored all the same",
     "charged twice": "an attempt was opened elsewhere before the first was proven absent",
@@ -91,9 +117,11 @@ LIKELY_CAUSE: Mapping[str, str] = {
     "doubled posting": "the ledger's idempotency was passed by",
     "posted twice": "the ledger's idempotency was passed by",
     "wrong balance": "a balance was changed without its posting, or the other way round",
+    "out of order": "two writers posted one account, or an older fact after a newer one",
     "sequence gap": "a posting of the account was lost or written by two writers",
     "stale read model": "a posted fact was lost, or the read model altered: voltpay rebuild",
     "wrong summary": "the buckets were altered or a fact was counted twice: voltpay rebuild",
+    "wrong answer": "the summary counts other payments than the processors executed",
     "read balance": "the read model's balance is not the ledger's: voltpay rebuild",
     "left over": "it is still on its way, or nobody resolves it: voltpay dead list, doctor",
 }

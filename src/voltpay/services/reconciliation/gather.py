@@ -1,16 +1,17 @@
-"""Gather the evidence: the processors' journals first, then one snapshot of the database.
+"""Gather the evidence: journals, promises and the log first, then one snapshot of the database.
 
 Reads everything, writes nothing. Memory grows with the payments of the window: about 1 KB each.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final, Protocol
+from typing import Final
 from uuid import UUID
 
-from msgspec import Struct
-
-from voltpay.foundation.engines.postgres.pool import Postgres, Row, Session
+from voltpay.core.codec import decode
+from voltpay.core.errors import Broken
+from voltpay.core.messages import standing_of
+from voltpay.foundation.engines.postgres.pool import Row, Session
 from voltpay.services.reconciliation.audits import AUDITS, OF_READ_MODEL
 from voltpay.services.reconciliation.evidence import (
     Asked,
@@ -19,55 +20,22 @@ from voltpay.services.reconciliation.evidence import (
     Evidence,
     Execution,
     Posted,
+    SummarySeen,
 )
+from voltpay.services.reconciliation.sources import Journal, Sources, Window, windows_among
 
-_FAR_FUTURE_MS: Final = 253_402_300_799_999
 _SHOWN_MAX: Final = 1_000
-
-
-class Window(Struct, frozen=True):
-    """Payments by requestedAt, UTC milliseconds, both ends inclusive."""
-
-    from_ms: int = 0
-    to_ms: int = _FAR_FUTURE_MS
-
-
-class Statement(Protocol):
-    """A processor's journal line."""
-
-    @property
-    def payment_id(self) -> UUID:
-        """Whose execution it is."""
-        ...
-
-    @property
-    def amount_minor(self) -> int:
-        """Minor units."""
-        ...
-
-    @property
-    def requested_at_ms(self) -> int:
-        """UTC milliseconds, as the processor booked it."""
-        ...
-
-
-Journal = Callable[[int, int], AsyncIterator[Sequence[Statement]]]
-"""A processor's own journal between two times, inclusive, page by page."""
-
-
-class Sources(Struct, frozen=True):
-    """Where the evidence comes from: journals and backlogs by name, and the database."""
-
-    database: Postgres
-    journals: Mapping[str, Journal]
-    backlogs: Mapping[str, Callable[[], Awaitable[int]]]
 
 
 async def gather(sources: Sources, window: Window, asked: Sequence[Asked] = ()) -> Evidence:
     """All evidence of a window. `asked` is a client's history, where there is one."""
     journals = {name: await _journal(journal, window) for name, journal in sources.journals.items()}
+    # What was promised is on the log, or further on: so each is read before the next.
+    promised = await _promised(sources) if window == Window() else frozenset()
+    on_log = await _on_log(sources)
+    summaries = await _summaries(sources, journals, window)
     async with sources.database.transaction("repeatable_read") as session:
-        waiting = {name: await backlog() for name, backlog in sources.backlogs.items()}
+        waiting = {name: await lane.backlog() for name, lane in sources.lanes.items()}
         bounds = (_moment(window.from_ms), _moment(window.to_ms))
         return Evidence(
             journals=journals,
@@ -79,7 +47,52 @@ async def gather(sources: Sources, window: Window, asked: Sequence[Asked] = ()) 
             waiting=waiting,
             anomalies=await _anomalies(session, window, waiting),
             asked=asked,
+            on_log=on_log,
+            promised=promised,
+            discarded=await _discarded(session),
+            summaries=summaries,
         )
+
+
+async def _promised(sources: Sources) -> frozenset[UUID]:
+    return frozenset([each async for page in sources.promised() for each in page])
+
+
+async def _on_log(sources: Sources) -> frozenset[UUID]:
+    found: set[UUID] = set()
+    for lane in sources.lanes.values():
+        async for bodies in lane.unfinished():
+            found.update(each for each in map(_about, bodies) if each is not None)
+    return frozenset(found)
+
+
+def _about(body: bytes) -> UUID | None:
+    """The payment of a record; None for bytes that are no message, or a letter round such."""
+    try:
+        payment_id = standing_of(decode(body))[0]
+    except Broken:
+        return None
+    return UUID(payment_id) if payment_id else None
+
+
+async def _summaries(
+    sources: Sources, journals: Mapping[str, Mapping[UUID, Sequence[Execution]]], window: Window
+) -> Sequence[SummarySeen]:
+    seen = []
+    for from_ms, to_ms in windows_among(_times(journals), window):
+        totals = await sources.summaries(from_ms, to_ms)
+        if totals is not None:
+            seen.append(SummarySeen(from_ms, to_ms, totals))
+    return seen
+
+
+def _times(journals: Mapping[str, Mapping[UUID, Sequence[Execution]]]) -> Sequence[int]:
+    return sorted(
+        each.requested_at_ms
+        for journal in journals.values()
+        for executions in journal.values()
+        for each in executions
+    )
 
 
 async def _journal(journal: Journal, window: Window) -> Mapping[UUID, Sequence[Execution]]:
@@ -106,6 +119,8 @@ _READ_MODEL: Final = """
            (extract(epoch from requested_at) * 1000)::bigint as requested_at_ms
       from inquiry.payment where requested_at between $1 and $2"""
 _CONFLICTS: Final = "select payment_id from routing.conflict"
+_DISCARDED: Final = """
+    select payment_id from dead.letter where state = 'discarded' and payment_id is not null"""
 _DEAD: Final = "select id, payment_id from dead.letter where state = 'buried' order by id"
 
 
@@ -147,6 +162,10 @@ async def _dead(session: Session) -> Mapping[int, UUID | None]:
         row["id"]: None if row["payment_id"] is None else _uuid(row)
         for row in await session.fetch(_DEAD)
     }
+
+
+async def _discarded(session: Session) -> frozenset[UUID]:
+    return frozenset(_uuid(row) for row in await session.fetch(_DISCARDED))
 
 
 def _uuid(row: Row) -> UUID:

@@ -79,13 +79,21 @@ def folded(lines: Sequence[Line]) -> Sequence[Asked]:
     """The lines by payment. The amount is that of the first 202, or else of the first request."""
     steps: dict[UUID, Counter[Outcome]] = {}
     amounts: dict[UUID, int] = {}
+    promised: dict[UUID, set[int]] = {}
     for line in lines:
         known = steps.setdefault(line.payment_id, Counter())
         if not known or (line.outcome == "ok" and not known["ok"]):
             amounts[line.payment_id] = line.amount_minor
         known[line.outcome] += 1
+        if line.outcome == "ok":
+            promised.setdefault(line.payment_id, set()).add(line.amount_minor)
     return [
-        Asked(payment_id, amounts[payment_id], _outcome_of(known))
+        Asked(
+            payment_id,
+            amounts[payment_id],
+            _outcome_of(known),
+            frozenset(promised.get(payment_id, set()) - {amounts[payment_id]}),
+        )
         for payment_id, known in steps.items()
     ]
 

@@ -1,7 +1,7 @@
 """What only `migrate`, the periodic task and a sandbox's purge ask of the log."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final
 
 from voltpay.core.errors import Misconfigured
@@ -17,7 +17,7 @@ _PROMISED: Final = {
     "maxmemory-policy": "noeviction",
 }
 _TRIMMED_AT_ONCE: Final = 10_000
-_SCANNED_AT_ONCE: Final = 1_000
+_READ_AT_ONCE: Final = 1_000
 
 
 class LogUpkeep:
@@ -79,6 +79,23 @@ class LogUpkeep:
             gone += latest
         return gone
 
+    async def unfinished(self, topic: str, group: str) -> AsyncIterator[Sequence[bytes]]:
+        """Beside the group: what is pending or not delivered, or behind the cursor."""
+        is_ordered = self._publication.row(topic).ordered
+        for partition, stream in enumerate(self._publication.streams_of(topic)):
+            keys = [stream, cursor_of(topic, group)] if is_ordered else [stream]
+            script = scripts.UNFINISHED_ORDERED if is_ordered else scripts.UNFINISHED_SHARED
+            whose: Word = partition if is_ordered else group
+            reached: Word = "" if is_ordered else "0-0"
+            while True:
+                words = [whose, reached, _READ_AT_ONCE]
+                last, *bodies = await self._server.run(script, keys, words)
+                if bodies:
+                    yield bodies
+                if not last:
+                    break
+                reached = last
+
     async def reset(self, topic: str, group: str) -> None:
         """Consumers that run notice at their next take or finish."""
         streams = self._publication.streams_of(topic)
@@ -100,11 +117,5 @@ class LogUpkeep:
         await self._server.run(scripts.SET_EPOCH, [EPOCH], [epoch])
 
     async def _drop_claims(self) -> None:
-        scanned = ("MATCH", CLAIM_PREFIX + b"*", "COUNT", _SCANNED_AT_ONCE)
-        cursor = b"0"
-        while True:
-            cursor, keys = await self._server.call("SCAN", cursor, *scanned)
-            if keys:
-                await self._server.call("UNLINK", *keys)
-            if cursor == b"0":
-                return
+        async for keys in self._server.scanned(CLAIM_PREFIX + b"*"):
+            await self._server.call("UNLINK", *keys)

@@ -16,7 +16,6 @@ _PREFIX: Final = "cache:"
 _VALUE: Final = b"v"
 _TOMBSTONE: Final = b"t"
 _HEAD: Final = 9
-_SCANNED_AT_ONCE: Final = 1_000
 
 _GETS: Final = Counter("voltpay_redis_cache_gets", "Keys asked for, by result", ["result"])
 _HITS: Final = _GETS.labels("hit")
@@ -81,15 +80,9 @@ class RedisCache:
 
     async def clear(self) -> None:
         """By SCAN and UNLINK: what others keep on the same server stays."""
-        cursor = b"0"
-        while True:
-            cursor, keys = await self._call(
-                "SCAN", cursor, "MATCH", _PREFIX + "*", "COUNT", _SCANNED_AT_ONCE
-            )
-            if keys:
-                await self._call("UNLINK", *keys)
-            if cursor == b"0":
-                return
+        with self._sparing():
+            async for keys in self._server.scanned(_PREFIX + "*"):
+                await self._server.call("UNLINK", *keys)
 
     async def observe(self) -> None:
         """Export the server's evictions and memory as metrics."""

@@ -1,7 +1,7 @@
 """Connections to one server: opened when first needed, bounded in number and in time."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha1
 from importlib.resources import files
@@ -30,12 +30,20 @@ _AWAY_CODES: Final = frozenset({"BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", 
 class ServerFull(Unavailable):
     """The server is at its memory bound and refused a command."""
 
-    slug = "server-full"
     title = "A store is full"
 
 
 class ServerRefused(Broken):
     """The server refused a command that should not have been sent: a defect of ours."""
+
+
+def is_readable(url: str) -> bool:
+    """Whether a connection can be made of a URL; connects nothing."""
+    try:
+        ConnectionPool.from_url(url).make_connection()
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 class Script:
@@ -121,6 +129,16 @@ class Server:
             return await self.call("EVALSHA", script.digest, len(keys), *keys, *words)
         except NoScriptError:
             return await self.call("EVAL", script.text, len(keys), *keys, *words)
+
+    async def scanned(self, pattern: Word) -> AsyncIterator[list[bytes]]:
+        """Keys of a pattern, page by page; one may come twice."""
+        cursor = b"0"
+        while True:
+            cursor, keys = await self.call("SCAN", cursor, "MATCH", pattern, "COUNT", 1_000)
+            if keys:
+                yield keys
+            if cursor == b"0":
+                return
 
     async def _exchange(self, words: Sequence[Word]) -> Any:
         if self._is_closed:

@@ -1,8 +1,9 @@
 """Claims and appends in one Lua call: on disk when it returns, or nothing happened, or unknown."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
+from uuid import UUID
 
 from prometheus_client import Counter
 
@@ -12,7 +13,13 @@ from voltpay.core.payment import Fingerprint
 from voltpay.foundation.engines.redis import scripts
 from voltpay.foundation.engines.redis.connect import Server, Word
 from voltpay.foundation.engines.redis.log import LogAway
-from voltpay.foundation.engines.redis.names import EPOCH, PURGING, claim_key_of, stream_of
+from voltpay.foundation.engines.redis.names import (
+    CLAIM_PREFIX,
+    EPOCH,
+    PURGING,
+    claim_key_of,
+    stream_of,
+)
 from voltpay.foundation.seams.intake import Claim, Claimed, StaleEpoch
 
 _FULL_KNOWN_S: Final = 0.1
@@ -77,6 +84,12 @@ class RedisIntake:
             return []
         found = await self._server.call("MGET", *map(claim_key_of, ids))
         return [None if one is None else _unpacked(one) for one in found]
+
+    async def open_claims(self) -> AsyncIterator[Sequence[PaymentId]]:
+        """Those without an expiry, by SCAN."""
+        async for keys in self._server.scanned(CLAIM_PREFIX + b"*"):
+            standing = await self._server.run(scripts.WITHOUT_EXPIRY, keys)
+            yield [PaymentId(UUID(bytes=key[len(CLAIM_PREFIX) :])) for key in standing]
 
     async def epoch(self) -> int:
         """0 before the first purge. Raises StaleEpoch while one runs."""

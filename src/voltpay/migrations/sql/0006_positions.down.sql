@@ -1,0 +1,1 @@
+alter table ledger.payment drop column position;
