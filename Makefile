@@ -1,6 +1,6 @@
 # Needs make, git and Python >= 3.11; the rest is fetched into .venv/ (and .uv/, if uv is missing).
 .DEFAULT_GOAL := help
-.PHONY: help demo up bench test test-slow test-all check format requirements clean
+.PHONY: help demo up bench test test-slow test-all soak check format docs requirements clean
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -p tests.noskip
@@ -29,6 +29,9 @@ test-slow: $(READY) ## run the tests that the short set leaves out
 test-all: $(READY) ## run all tests
 	$(PYTEST) $(ARGS)
 
+soak: $(READY) ## draw load and faults from SEED=… for MINUTES=…, heal, drain, check
+	$(BIN)/python -m tests.faults.soak --seed $(or $(SEED),1) --minutes $(or $(MINUTES),1)
+
 check: $(READY) ## format, lint, types, imports, house rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -39,6 +42,9 @@ check: $(READY) ## format, lint, types, imports, house rules
 format: $(READY) ## put the code into its form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(READY) ## write anew what of docs/ is made from the code: errors.md
+	$(BIN)/voltpay errors --markdown > docs/errors.md
 
 requirements: ## pin the dependencies anew, with hashes, for every platform
 	$(COMPILE) --upgrade pyproject.toml -o requirements.txt

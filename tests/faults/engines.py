@@ -1,5 +1,6 @@
 """Takes engines away from a running Voltpay, and gives them back."""
 
+import asyncio
 import errno
 import os
 import signal
@@ -10,6 +11,8 @@ from contextlib import contextmanager
 import pytest
 import redis
 
+from voltpay.app.engines import open_engines
+from voltpay.cli.installation import found
 from voltpay.foundation.engines.embedded import installed_urls
 
 _CHUNK = bytes(64 * 1024)
@@ -53,6 +56,20 @@ def log_client(stack):
 def cache_client(stack):
     """A client of the cache's server."""
     return redis.Redis.from_url(installed_urls(stack.folder).cache)
+
+
+def set_back(stack, topic, group):
+    """Set a group's position back to the oldest record that the log keeps."""
+
+    async def reset(settings):
+        opened = open_engines(settings, "test")
+        try:
+            await opened.log.reset(getattr(settings.topics, topic), group)
+        finally:
+            await opened.close()
+
+    with found(stack.folder, None) as settings:
+        asyncio.run(reset(settings))
 
 
 @contextmanager

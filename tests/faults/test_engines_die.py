@@ -1,6 +1,5 @@
 """Engines die under load: killed and restarted, away for a while, standing still, full."""
 
-import asyncio
 import os
 
 import pytest
@@ -10,15 +9,14 @@ from tests.faults.engines import (
     full,
     kill_engine,
     log_client,
+    set_back,
     small_disk,
     stopped,
 )
 from tests.faults.ordeal import ACCEPTED_PER_S_MIN, ordeal
 from tests.stack import Stack
 
-from voltpay.app.engines import open_engines
 from voltpay.app.topology import STAGES
-from voltpay.cli.installation import found
 
 AWAY_S = 4
 STILL_S = 8
@@ -87,17 +85,8 @@ def test_an_engine_stands_still_and_goes_on(stack, name):
 def test_a_group_is_set_back_to_the_beginning(stack, stage, topic):
     with ordeal(stack, 220 + GROUPS.index((stage, topic))) as under_way:
         for _ in range(2):
-            with found(stack.folder, None) as settings:
-                asyncio.run(_set_back(settings, getattr(settings.topics, topic), stage.group))
+            set_back(stack, topic, stage.group)
             under_way.during(0.5)
-
-
-async def _set_back(settings, topic, group):
-    opened = open_engines(settings, "test")
-    try:
-        await opened.log.reset(topic, group)
-    finally:
-        await opened.close()
 
 
 def test_a_log_at_its_memory_bound_refuses_drains_by_itself_and_accepts_again(stack):

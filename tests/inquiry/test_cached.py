@@ -10,6 +10,8 @@ from voltpay.foundation.engines.redis.cache import RedisCache
 from voltpay.foundation.seams.cache import Entry
 from voltpay.services.inquiry.cached import Bound, Cached, TooManyQuestions
 
+RACES = 1_000
+
 
 class Fixed:
     """Chance that is none."""
@@ -106,9 +108,39 @@ async def test_a_slow_fill_never_puts_back_what_was_dropped(cache: RedisCache) -
     await cache.drop([("k", 2)])
     database.answer = (2, "two")
     database.gate.set()
-    await slow
-    assert await cache.get(["k"]) == [None]
+    assert await slow == "two"
+    assert await cache.get(["k"]) != [(1, b"\xa3one")]
     assert await ask("k", database, past_cache=False) == "two"
+
+
+async def test_whoever_joins_a_slow_fill_after_an_update_gets_the_update(cache: RedisCache) -> None:
+    ask, database = cached(cache), Database()
+    for version in range(1, RACES + 1):
+        await cache.drop([("k", version)])
+        database.answer = (version, f"{version}")
+        database.gate.clear()
+        slow = asyncio.create_task(ask("k", database, past_cache=False))
+        asked = database.asked
+        while database.asked == asked:
+            await asyncio.sleep(0)
+        database.answer = (version + 1, f"{version + 1}")
+        await cache.drop([("k", version + 1)])
+        joined = asyncio.create_task(ask("k", database, past_cache=False))
+        await asyncio.sleep(0)
+        database.gate.set()
+        assert await joined == f"{version + 1}"
+        await slow
+        assert await ask("k", database, past_cache=False) == f"{version + 1}"
+
+
+async def test_an_answer_that_stays_behind_the_cache_is_given_all_the_same(
+    cache: RedisCache,
+) -> None:
+    """A replica that lags: the answer is old, and asking it again does not help."""
+    ask, database = cached(cache), Database()
+    await cache.drop([("k", 9)])
+    assert await ask("k", database, past_cache=False) == "one"
+    assert 1 < database.asked <= 5
 
 
 async def test_past_the_cache_reads_now_and_leaves_what_it_read(cache: RedisCache) -> None:

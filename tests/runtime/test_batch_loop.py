@@ -81,6 +81,22 @@ async def test_a_message_that_is_mended_in_time_is_handled_in_its_place(log):
     assert await log.dead() == []
 
 
+async def test_batches_that_take_too_long_get_smaller_until_they_do_not(log):
+    """A statement that exceeds its time looks like a database that is away."""
+    await log.write(fact(n) for n in range(1, 31))
+
+    def fails(numbers):
+        if len(numbers) > 5:
+            raise Unavailable("timeout")
+
+    books = Books(fails)
+    async with running(batch_loop(books, log, count_max=30)):
+        await drained(log)
+    assert books.kept == list(range(1, 31))
+    assert await log.dead() == []
+    assert max(map(len, books.seen)) == 30
+
+
 async def test_bytes_that_are_no_message_are_buried_without_an_id(log):
     await log.write([fact(1)])
     (record,) = batch_loop(Books(), log)._publish([fact(2)])

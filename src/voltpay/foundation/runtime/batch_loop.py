@@ -39,7 +39,8 @@ class BatchLoop:
     """Runs a BatchStage until told to stop.
 
     A crash anywhere repeats what was not finished. Unavailable pauses the loop, takes ownership
-    anew and reads again from the log's position. Broken halves the batch until the culprit is
+    anew and reads again from the log's position, half as much: a batch that takes longer than a
+    statement may would never get through at its size. Broken halves the batch until the culprit is
     alone; the partition's order is kept while it is seen to.
     """
 
@@ -60,6 +61,7 @@ class BatchLoop:
         self._consumer = consumer
         self._publish = publish
         self._limits = limits
+        self._count = limits.count_max
         self._backoff = Backoff(chance)
         self._gravedigger = Gravedigger(name, consumer, publish, clock)
         self._before, self._after = f"{name}.before_publish", f"{name}.after_publish"
@@ -81,6 +83,7 @@ class BatchLoop:
                 await self._turn()
         except Unavailable as error:
             self.is_ready = False
+            self._count = max(1, self._count // 2)
             PAUSED.labels(self.name).set(1)
             log.warning("stage.paused", stage=self.name, error=str(error))
             await self._backoff.pause(stop)
@@ -94,13 +97,14 @@ class BatchLoop:
             await wait_or(stop, _OWN_AGAIN_S)
 
     async def _turn(self) -> None:
-        deliveries = await self._consumer.take(self._limits.count_max, self._limits.wait_ms)
+        deliveries = await self._consumer.take(self._count, self._limits.wait_ms)
         self._backoff.reset()
         self.is_ready = True
         PAUSED.labels(self.name).set(0)
         if deliveries:
             began = perf_counter()
             await self._handle(deliveries)
+            self._count = min(self._limits.count_max, 2 * self._count)
             BATCH_SIZE.labels(self.name).observe(len(deliveries))
             BATCH_SECONDS.labels(self.name).observe(perf_counter() - began)
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import msgspec
 import structlog
@@ -23,10 +23,15 @@ _REFUSED = Counter(
 )
 
 
+_ASKED_MAX: Final = 3
+"""A replica that lags gives an outdated answer again and again: then it is given as it is."""
+
+
 class TooManyQuestions(Unavailable):
     """As many questions as allowed are at the database already."""
 
-    title = "Too many questions at once"
+    slug = "overloaded"
+    title = "Too much is waiting"
 
 
 class Bound:
@@ -132,21 +137,30 @@ class Cached(Generic[T]):
         return value
 
     async def _fill(self, key: str, ask: Callable[[], Awaitable[tuple[int, T] | None]]) -> T | None:
-        with self._bound():
-            answered = await ask()
-        if answered is None:
-            return None
-        version, value = answered
+        """The answer, stored. One that the cache refuses is outdated by now, so it is asked again.
+
+        Whoever joined in the meantime may have seen the newer one already.
+        """
+        answered = None
+        for _ in range(_ASKED_MAX):
+            with self._bound():
+                answered = await ask()
+            if answered is None or await self._put(key, *answered):
+                break
+        return None if answered is None else answered[1]
+
+    async def _put(self, key: str, version: int, value: T) -> bool:
+        """Whether nothing newer stands in the cache, as far as it can be told."""
         ttl_ms = int(self._ttl_ms * (0.9 + 0.2 * self._chance.random()))
         entry = Entry(key, version, self._encoder.encode(value), ttl_ms)
         try:
             stored = (await self._cache.put_if_newer([entry]))[0]
         except Unavailable as error:
             log.warning("inquiry.cache_away", kind=self._kind, why=error.detail)
-        else:
-            if not stored:
-                _REFUSED.labels(self._kind).inc()
-        return value
+            return True
+        if not stored:
+            _REFUSED.labels(self._kind).inc()
+        return stored
 
     def _count(self, how: str) -> None:
         _ASKED.labels(self._kind, how).inc()
