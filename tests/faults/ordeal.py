@@ -18,8 +18,8 @@ from tests.faults.readers import Readers
 from voltpay.cli.demo.load import Load
 from voltpay.cli.installation import found, opened_house
 from voltpay.cli.reconciling import drained, reconcile
-from voltpay.services.reconciliation.gather import Window
 from voltpay.services.reconciliation.history import History, read_history
+from voltpay.services.reconciliation.sources import Window
 
 RATE_PER_S = 250
 ACCEPTED_PER_S_MIN = 200
@@ -75,7 +75,7 @@ def ordeal(stack, seed, *, rate_per_s=RATE_PER_S, expected=frozenset()):
 
     `expected` are the kinds of differences that the fault is bound to leave: see `checked`.
     """
-    with _loaded(stack, seed, rate_per_s) as under_way:
+    with loaded(stack, seed, rate_per_s) as under_way:
         under_way.warm()
         yield under_way
         under_way.recover()
@@ -113,7 +113,8 @@ async def _verdict(stack, settings, expected, within_s):
 
 
 @contextmanager
-def _loaded(stack, seed, rate_per_s):
+def loaded(stack, seed, rate_per_s=RATE_PER_S):
+    """Load with a history for as long as the block lasts; what is left of it is not looked at."""
     with History(stack.folder / HISTORY) as history:
         load = Load(stack.url, rate_per_s=rate_per_s, seed=seed, history=history)
         readers = Readers(stack.url, load, seed)

@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from tests.faults.test_failpoints import POINTS
 from voltpay.core.errors import Unavailable
 
 PER_MINUTE: Final = 26
+DOWN_S: Final = 8
+"""An engine that died several times is down for so long at most."""
 ROLES: Final = ("api", "routing", "ledger", "projection", "sandbox default", "sandbox fallback")
 ENGINES: Final = ("log", "cache", "postgres")
 GROUPS: Final = {"accepted": "routing", "settled": "ledger", "posted": "projection"}
@@ -125,13 +128,18 @@ class Hand:
         }
 
     def strike(self, strike):
-        """Do it. What is down already cannot be struck: that counts as not done."""
-        try:
-            self._acts[strike.kind](strike)
-        except (OSError, KeyError, redis.RedisError, Unavailable) as error:
-            return f"met nobody ({type(error).__name__})"
-        self.done += 1
-        return "done"
+        """Do it, once what it is for is there: an earlier strike may have it down."""
+        end = time.monotonic() + DOWN_S
+        while True:
+            try:
+                self._acts[strike.kind](strike)
+            except (OSError, KeyError, redis.RedisError, Unavailable) as error:
+                if time.monotonic() > end:
+                    return f"met nobody ({type(error).__name__})"
+                time.sleep(0.1)
+            else:
+                self.done += 1
+                return "done"
 
     def heal(self):
         """End whatever still lasts; gives the failpoints that nobody came by."""

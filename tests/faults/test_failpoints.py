@@ -39,6 +39,17 @@ OF_LOOPS = {
     for stage in ("route", "post", "project")
     for when in ("before", "after")
 }
+SHORT = (
+    "accept.after_append",
+    "route.after_attempt",
+    "route.after_call",
+    "route.before_publish",
+    "resolve.before_publish",
+    "post.before_commit",
+    "post.before_publish",
+    "project.after_commit",
+)
+"""The points that the short set tries: after an effect, and before it is told to anybody."""
 STOPPED = ("route.after_attempt", "route.before_call", "route.after_call", "post.before_commit")
 STOPPED_S = 7
 
@@ -68,7 +79,10 @@ def test_every_point_of_the_code_is_tried():
     assert named | OF_LOOPS == POINTS.keys()
 
 
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize(
+    "point",
+    [pytest.param(each, marks=[] if each in SHORT else pytest.mark.slow) for each in POINTS],
+)
 def test_a_role_dies_at_a_point_under_load(stack, points, point):
     role = POINTS[point]
     with ordeal(stack, 100 + list(POINTS).index(point)):

@@ -1,7 +1,8 @@
 """What the tests of inquiry stand on: facts, engines, an app."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
@@ -91,6 +92,7 @@ class Stand:
     charges: dict[UUID, Charges] = field(default_factory=dict)
     letters: dict[UUID, Sequence[DeadView]] = field(default_factory=dict)
     away: dict[str, Exception] = field(default_factory=dict)
+    still: set[str] = field(default_factory=set)
     inquiry: wire.Inquiry = field(init=False)
 
     @property
@@ -142,6 +144,9 @@ class Stand:
     async def attempts_of(self, payment_id: PaymentId) -> Charges:
         """What routing would know."""
         self._raise_for("attempts")
+        while "attempts" in self.still:
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(60)
         return self.charges.get(payment_id, Charges())
 
     async def dead_of(self, payment_id: PaymentId) -> Sequence[DeadView]:

@@ -1,10 +1,11 @@
 """Where a payment is: the highest rank of all that know; 503 when one that could is away."""
 
+import asyncio
 import json
 
 import pytest
-from httpx import AsyncClient
-from tests.inquiry.stand import NOW_MS, Stand, id_of, payment, posted
+from httpx import ASGITransport, AsyncClient
+from tests.inquiry.stand import NOW_MS, Stand, id_of, opened, payment, posted, stand_on
 
 from voltpay.core.errors import Unavailable
 from voltpay.core.ids import PaymentId
@@ -252,6 +253,23 @@ async def test_an_id_that_is_none_is_refused(client: AsyncClient, text: str) -> 
         answer = await client.get(f"/payments/{text}{path}")
         assert answer.status_code == 400
         assert answer.json()["fields"] == ["correlationId"]
+
+
+async def test_a_store_that_stands_still_is_as_good_as_away(
+    database_url: str, log_url: str, cache_url: str
+) -> None:
+    async with opened(database_url, log_url, cache_url) as engines:
+        stand = stand_on(engines, source_timeout_ms=50)
+        stand.still.add("attempts")
+        transport = ASGITransport(stand.app())
+        async with (
+            asyncio.timeout(10),
+            AsyncClient(transport=transport, base_url="http://voltpay") as client,
+        ):
+            answer = await client.get(f"/payments/{payment().id}/status")
+        assert (answer.status_code, answer.json()["detail"]) == (503, "away: attempts")
+        stand.still.clear()
+        await stand.inquiry.part.close()
 
 
 async def test_statuses_tells_what_the_read_model_has(stand: Stand) -> None:

@@ -50,7 +50,9 @@ def test_rebuild_ends_with_the_same_content(stack):
     shown = stack.run("rebuild", "--data", str(stack.folder)).stdout
     assert "rebuilt from" in shown
     assert stack.call("GET", "/accounts/rebuilt/transactions")[2] == before
-    assert "It adds up" in stack.run("reconcile", "--data", str(stack.folder)).stdout
+    told = stack.run("reconcile", "--data", str(stack.folder), "--json", "verdict.json")
+    assert "It adds up" in told.stdout
+    assert json.loads((stack.folder / "verdict.json").read_text())["holds"] is True
 
 
 def test_reconcile_bounds_its_window(stack):
@@ -71,34 +73,9 @@ def test_clean_leaves_what_is_young(stack):
     assert "It adds up" in stack.run("reconcile", "--data", str(stack.folder)).stdout
 
 
-def test_dead_list_is_empty_and_an_unknown_letter_is_refused_in_one_line(stack):
-    assert stack.run("dead", "list", "--data", str(stack.folder)).returncode == 0
-    done = stack.run("dead", "show", "999", "--data", str(stack.folder), check=False)
-    assert done.returncode == 2
-    assert done.stderr == "voltpay: no dead letter has this id\n"
-
-
-def test_run_without_engines_says_how_to_mend_it(stack):
-    done = stack.run("run", "ledger", check=False)
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
-    assert "VOLTPAY_LOG_URL" in done.stderr
-
-
-def test_a_mistyped_setting_is_refused_with_a_suggestion(stack):
-    stack.settings["VOLTPAY_INGEST__BACKLOG_MAXX"] = "7"
-    try:
-        done = stack.run("config", check=False)
-    finally:
-        del stack.settings["VOLTPAY_INGEST__BACKLOG_MAXX"]
-    assert done.returncode == 2
-    assert "did you mean VOLTPAY_INGEST__BACKLOG_MAX?" in done.stderr
-
-
-def test_a_second_up_on_the_same_folder_is_refused_in_one_line(stack):
-    done = stack.run("up", "--data", str(stack.folder), "--port", "1", check=False)
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
+def test_dead_list_is_empty(stack):
+    shown = stack.run("dead", "list", "--data", str(stack.folder)).stdout
+    assert "letter" in shown
 
 
 def test_the_logs_are_json_and_hold_no_personal_data(stack):

@@ -1,11 +1,11 @@
 """Payments over HTTP, endpoint by endpoint, by their effects: POST, GET, summary, accounts."""
 
-import http.client
 import json
 import uuid
 
 import pytest
 from tests.journeys.inside import charges_of, forget_claim, journal, own_summary
+from tests.wire import raw_post
 
 INVALID = {
     "no id": ({"correlationId": None}, ["correlationId"]),
@@ -355,19 +355,6 @@ def test_every_payment_was_charged_once_and_everything_adds_up(stack):
     assert ids
     assert len(ids) == len(set(ids))
     assert "It adds up" in stack.run("reconcile", "--data", str(stack.folder)).stdout
-
-
-def raw_post(stack, body, headers, *, chunked=False):
-    """(status, headers, bytes) of a POST /payments on a connection of its own."""
-    client = http.client.HTTPConnection("127.0.0.1", stack.ports[0], timeout=10)
-    try:
-        content = iter([body[:100], body[100:]]) if chunked else body
-        sent = {"Content-Type": "application/json", **headers}
-        client.request("POST", "/payments", content, sent, encode_chunked=chunked)
-        answer = client.getresponse()
-        return answer.status, answer.headers, answer.read()
-    finally:
-        client.close()
 
 
 def status_of(stack, payment_id, expected):

@@ -1,5 +1,6 @@
 """Comparing, pure: every kind of difference beside the evidence that adds up."""
 
+import json
 from uuid import uuid4
 
 import pytest
@@ -26,7 +27,7 @@ from voltpay.services.reconciliation.evidence import (
     SummarySeen,
     Tally,
 )
-from voltpay.services.reconciliation.report import SHOWN_MAX, lines_of
+from voltpay.services.reconciliation.report import SHOWN_MAX, json_of, lines_of
 from voltpay.services.reconciliation.verdict import Verdict, agreed
 
 
@@ -306,6 +307,16 @@ def test_the_report_says_that_it_adds_up():
     assert "NOT" not in text
 
 
+def test_the_verdict_as_json_has_every_difference_with_its_likely_cause():
+    who = [uuid4() for _ in range(SHOWN_MAX + 3)]
+    clean = evidence()
+    many = replace(clean, asked=[*clean.asked, *(Asked(each, 5, "ok") for each in who)])
+    told = json.loads(json_of(compare(many)))
+    assert [each["who"] for each in told["differences"]] == [str(each) for each in who]
+    assert {each["likelyCause"] for each in told["differences"]} == {LIKELY_CAUSE["lost"]}
+    assert (told["holds"], told["counts"]["completed"]) == (False, 1)
+
+
 def test_the_report_names_each_difference_its_kind_and_its_likely_cause():
     who = [uuid4() for _ in range(SHOWN_MAX + 3)]
     clean = evidence()
@@ -316,4 +327,4 @@ def test_the_report_names_each_difference_its_kind_and_its_likely_cause():
     named = [line for line in lines if line.startswith("    lost")]
     assert len(named) == SHOWN_MAX
     assert str(who[0]) in named[0]
-    assert lines[-1].endswith("3 more")
+    assert lines[-1].endswith("3 more: --json FILE has all")

@@ -51,6 +51,11 @@ class Line:
             raw = await self._reader.readexactly(int(headers.get("content-length", 0)))
         return Answer(int(first.split()[1]), headers, raw)
 
+    async def rest(self) -> bytes:
+        """All that still comes until the server hangs up."""
+        async with asyncio.timeout(10):
+            return await self._reader.read()
+
     async def close(self) -> None:
         """Hang up."""
         self._writer.close()
@@ -92,11 +97,11 @@ def request(method: str, path: str, *headers: Mapping[str, str] | None) -> bytes
 
 
 @asynccontextmanager
-async def served(app: ASGIApp) -> AsyncIterator[Served]:
-    """Serve it."""
+async def served(app: ASGIApp, **bounds: float) -> AsyncIterator[Served]:
+    """Serve it. `bounds` are those of `server_on`."""
     with tempfile.TemporaryDirectory(prefix="vp-http-") as folder:
         socket = Path(folder) / "s"
-        server, made = server_on(app, socket=socket), Served(socket)
+        server, made = server_on(app, socket=socket, **bounds), Served(socket)
         serving = asyncio.create_task(server.run_until(made.stop))
         while not server.started:
             assert not serving.done(), serving.exception()

@@ -1,4 +1,4 @@
-"""Commands that show: topology, config, doctor, version. They change nothing."""
+"""Commands that show: topology, errors, config, doctor, version. They change nothing."""
 
 import re
 from typing import Final
@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from voltpay import __version__
 from voltpay.app.settings import read_settings
 from voltpay.app.topology import STAGES, TOPICS
+from voltpay.cli.errors import errors
 from voltpay.cli.installation import ConfigOption, DataOption
 
 _OK: Final = "ok"
@@ -19,6 +20,7 @@ _PASSWORD: Final = re.compile(r"(://[^/@\s]*?:)[^/@\s]+@")
 def add_to(app: typer.Typer) -> None:
     """Add the commands of this file."""
     app.command()(topology)
+    app.command()(errors)
     app.command()(config)
     app.command()(doctor)
     app.command()(version)

@@ -16,7 +16,7 @@ from voltpay.core.errors import Misconfigured
 from voltpay.foundation.engines.embedded import installed_urls
 from voltpay.migrations import migrate_down, status
 from voltpay.services.reconciliation.history import read_history
-from voltpay.services.reconciliation.report import lines_of
+from voltpay.services.reconciliation.report import json_of, lines_of
 from voltpay.services.reconciliation.sources import Window
 from voltpay.services.reconciliation.verdict import Verdict
 
@@ -108,6 +108,7 @@ def reconcile(
     history: Annotated[
         Path | None, typer.Option(help="What a client asked for and was told, as JSON lines")
     ] = None,
+    json: Annotated[Path | None, typer.Option(help="Write the verdict here, too")] = None,
     data: DataOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -127,7 +128,10 @@ def reconcile(
         is_drained = until is None
         return await reconcile_house(house, settings, window, asked=asked, is_drained=is_drained)
 
-    tell(with_house(data, config, work, reads_journals=True), typer.echo)
+    verdict = with_house(data, config, work, reads_journals=True)
+    if json is not None:
+        json.write_bytes(json_of(verdict))
+    tell(verdict, typer.echo)
 
 
 def clean(data: DataOption = None, config: ConfigOption = None) -> None:

@@ -13,7 +13,8 @@ R = TypeVar("R")
 class TooManyWaiting(Unavailable):
     """The bound of callers that wait for their effect is reached: refused, nothing was done."""
 
-    title = "Too many requests are waiting"
+    slug = "overloaded"
+    title = "Too much is waiting"
 
 
 class GroupCommit(Generic[T, R]):

@@ -1,6 +1,8 @@
 """HTTP for every role: problems (RFC 9457), answers, request ids, the settings of the server."""
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -8,6 +10,7 @@ from litestar import MediaType, Request, Response
 from litestar.exceptions import HTTPException
 from litestar.openapi.datastructures import ResponseSpec
 from msgspec import Struct
+from prometheus_client import Counter
 
 from voltpay.core.errors import Rejected, Unavailable
 
@@ -17,6 +20,11 @@ AnyRequest = Request[Any, Any, Any]
 
 PROBLEM_JSON: Final = "application/problem+json"
 PROBLEM_BASE: Final = "urn:voltpay:problem:"
+INTERNAL: Final = "internal"
+INTERNAL_TITLE: Final = "Voltpay failed"
+ANSWERS: Final = Counter("voltpay_http_requests_total", "Answers", ["status"])
+_HUNG_UP: Final = "client disconnected prematurely"
+"""How Litestar's exception says so, which to it is an error of the server's."""
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -74,6 +82,13 @@ class _Encoded(Response[S]):
         return json_bytes(content)
 
 
+def request_id_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The client's own `X-Request-Id` if it is short and plain, else a new one."""
+    given = next((value for name, value in headers if name == b"x-request-id"), b"")
+    is_usable = 0 < len(given) <= 64 and given.isascii() and given.replace(b"-", b"").isalnum()
+    return given if is_usable else os.urandom(8).hex().encode()
+
+
 def problem_of(error: Exception) -> tuple[ProblemDetails, dict[str, str]]:
     """The problem and the extra headers that an error is answered with."""
     match error:
@@ -82,10 +97,24 @@ def problem_of(error: Exception) -> tuple[ProblemDetails, dict[str, str]]:
             return _problem(error, error.fields), headers
         case Unavailable():
             return _problem(error, ()), {"retry-after": str(error.retry_after_s)}
+        case HTTPException(detail=detail) if detail == _HUNG_UP:
+            return problem_of(BadRequest("the body was broken off"))
         case HTTPException(status_code=status) if status < 500:
             return problem_of(_rejected(error))
         case _:
-            return ProblemDetails(PROBLEM_BASE + "internal", "Voltpay failed", 500), {}
+            return ProblemDetails(PROBLEM_BASE + INTERNAL, INTERNAL_TITLE, 500), {}
+
+
+def whole_problem(error: Rejected, request_id: bytes) -> bytes:
+    """A whole HTTP answer that closes the connection, for what never reaches an app."""
+    details, _ = problem_of(error)
+    body = json_bytes(details)
+    head = (
+        f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\n"
+        f"content-type: {PROBLEM_JSON}\r\ncontent-length: {len(body)}\r\n"
+        f"connection: close\r\nx-request-id: {request_id.decode()}\r\n\r\n"
+    )
+    return head.encode() + body
 
 
 def _rejected(error: HTTPException) -> Rejected:
@@ -97,12 +126,19 @@ def _rejected(error: HTTPException) -> Rejected:
             allow = (error.headers or {}).get("allow", "")
             return NotAllowed("see /schema for what it takes", allow=allow)
         case _:
-            return BadRequest(error.detail, fields=tuple(_fields_of(error)))
+            return BadRequest(_detail_of(error), fields=tuple(_fields_of(error)))
 
 
 def _problem(error: Rejected | Unavailable, fields: Sequence[str]) -> ProblemDetails:
     kind = PROBLEM_BASE + error.slug
     return ProblemDetails(kind, error.title, error.status, error.detail, fields)
+
+
+def _detail_of(error: HTTPException) -> str:
+    """Litestar's own words, without the address that it repeats however long it is."""
+    if error.detail.startswith("Validation failed"):
+        return "it is not as the schema says"
+    return error.detail
 
 
 def _fields_of(error: HTTPException) -> Sequence[str]:

@@ -1,7 +1,6 @@
 """Serve HTTP: the Litestar app of a role, the small admin listener, and uvicorn round both."""
 
 import asyncio
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,23 +11,25 @@ import uvicorn
 from litestar import Litestar, Response, get
 from litestar.openapi import OpenAPIConfig
 from litestar.types import ASGIApp, ControllerRouterHandler, Receive, Scope, Send
-from prometheus_client import CONTENT_TYPE_LATEST, Counter, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from voltpay import __version__
 from voltpay.core.errors import Misconfigured, Rejected, Unavailable
 from voltpay.foundation.runtime.http import (
+    ANSWERS,
     PROBLEM_JSON,
     AnyRequest,
     json_bytes,
     problem_of,
+    request_id_of,
 )
 from voltpay.foundation.runtime.openapi import DecimalsAreNumbers, Operations, document_of
+from voltpay.foundation.runtime.strict_http import BODY_TIMEOUT_S, HEAD_TIMEOUT_S, strict_http
 
 ReadyChecks = Callable[[], Mapping[str, bool]]
 """What must hold for a role to be ready, by name."""
 
 _KEEP_ALIVE_S: Final = 75
-_REQUESTS = Counter("voltpay_http_requests_total", "Answers", ["status"])
 log = structlog.get_logger()
 
 
@@ -89,14 +90,12 @@ class RequestIds:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
-        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
-        is_usable = 0 < len(given) <= 64 and given.isascii() and given.replace(b"-", b"").isalnum()
-        request_id = given if is_usable else os.urandom(8).hex().encode()
+        request_id = request_id_of(scope["headers"])
 
         async def send_with_id(message: Any) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id)]
-                _REQUESTS.labels(message["status"]).inc()
+                ANSWERS.labels(message["status"]).inc()
             await send(message)
 
         structlog.contextvars.bind_contextvars(request_id=request_id.decode())
@@ -121,7 +120,15 @@ class Server(uvicorn.Server):
         await serving
 
 
-def server_on(app: ASGIApp, *, host: str = "", port: int = 0, socket: Path | None = None) -> Server:
+def server_on(
+    app: ASGIApp,
+    *,
+    host: str = "",
+    port: int = 0,
+    socket: Path | None = None,
+    head_timeout_s: float = HEAD_TIMEOUT_S,
+    body_timeout_s: float = BODY_TIMEOUT_S,
+) -> Server:
     """A server on a TCP port, or on a Unix socket where one is given."""
     config = uvicorn.Config(
         app,
@@ -129,7 +136,7 @@ def server_on(app: ASGIApp, *, host: str = "", port: int = 0, socket: Path | Non
         port=port,
         uds=str(socket) if socket else None,
         loop="none",
-        http="httptools",
+        http=strict_http(head_timeout_s, body_timeout_s),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -139,7 +146,6 @@ def server_on(app: ASGIApp, *, host: str = "", port: int = 0, socket: Path | Non
         backlog=2048,
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=10,
-        h11_max_incomplete_event_size=65_536,
     )
     return Server(config)
 

@@ -18,6 +18,7 @@ _TIMEOUT: Final = timedelta(seconds=10)
 class SandboxUnavailable(Unavailable):
     """A sandbox processor does not answer its operator, or refuses what is asked."""
 
+    slug = "sandbox-away"
     title = "A sandbox processor does not do what its operator asks"
 
 

@@ -2,23 +2,25 @@
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any, Final
 
-from litestar import asgi
+from litestar import Request, asgi
 from litestar.types import ControllerRouterHandler, Receive, Scope, Send
 from prometheus_client import Histogram
 
 from voltpay.core.errors import Rejected
 from voltpay.core.money import major_of
-from voltpay.foundation.runtime.http import NotAllowed
+from voltpay.foundation.runtime.heads import BodyTooSlow
+from voltpay.foundation.runtime.http import BadRequest, NotAllowed, refuse_unknown_query
 from voltpay.services.ingest.accept import Accept, Accepted
 from voltpay.services.ingest.parse import parse
 from voltpay.services.ingest.settings import IngestSettings
 
 _TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_SHOWN: Final = {b"content-type": "Content-Type", b"idempotency-key": "Idempotency-Key"}
 _SECONDS = Histogram(
     "voltpay_accept_seconds",
     "POST /payments, first byte to answer",
@@ -42,14 +44,6 @@ class NotJson(Rejected):
     title = "The body must be application/json"
 
 
-class BodyTooSlow(Rejected):
-    """The client took longer than `ingest.body_timeout_ms` to send the body."""
-
-    slug = "body-too-slow"
-    status = 408
-    title = "The body did not arrive in time"
-
-
 def handlers(
     accept: Accept, settings: IngestSettings, currency_default: str
 ) -> list[ControllerRouterHandler]:
@@ -60,15 +54,30 @@ def handlers(
         if scope.get("method") != "POST":
             raise NotAllowed("POST a payment, or GET /payments/{id}", allow="POST")
         began = perf_counter()
-        headers = dict(scope["headers"])
+        if scope["query_string"]:
+            refuse_unknown_query(Request(scope), frozenset())
+        headers = _headers_of(list(scope["headers"]))
         _refuse_type(headers)
         body = await _body_of(headers, receive, settings)
+        if body is None:
+            return
         request = parse(body, _text_of(headers, b"idempotency-key"), currency_default)
         accepted = await accept(request, _traceparent_of(headers))
         await _answer(accepted, send)
         _SECONDS.observe(perf_counter() - began)
 
     return [post_payment]
+
+
+def _headers_of(pairs: Sequence[tuple[bytes, bytes]]) -> Mapping[bytes, bytes]:
+    """By name. Raises BadRequest where one that decides what is paid is given twice."""
+    headers = dict(pairs)
+    if len(headers) < len(pairs):
+        names = [name for name, _ in pairs]
+        wrong = tuple(_SHOWN[name] for name in _SHOWN if names.count(name) > 1)
+        if wrong:
+            raise BadRequest("repeated header", fields=wrong)
+    return headers
 
 
 def _refuse_type(headers: Mapping[bytes, bytes]) -> None:
@@ -91,7 +100,8 @@ def _traceparent_of(headers: Mapping[bytes, bytes]) -> str:
 
 async def _body_of(
     headers: Mapping[bytes, bytes], receive: Receive, settings: IngestSettings
-) -> bytes:
+) -> bytes | None:
+    """The body; None when the client hung up before its end, so that nobody waits any more."""
     limit = settings.body_bytes_max
     length = headers.get(b"content-length", b"0")
     if length.isdigit() and int(length[:12]) > limit:
@@ -101,18 +111,20 @@ async def _body_of(
             body = await _read(receive, limit)
     except TimeoutError as error:
         raise BodyTooSlow(f"at most {settings.body_timeout_ms} ms") from error
-    if len(body) > limit:
+    if body is not None and len(body) > limit:
         raise BodyTooLarge(f"at most {limit} bytes")
     return body
 
 
-async def _read(receive: Receive, limit: int) -> bytes:
-    """The body, or a little more than the limit of it."""
-    message: Mapping[str, Any] = dict(await receive())
-    body: bytes = message.get("body", b"")
-    while message.get("more_body") and len(body) <= limit:
-        message = dict(await receive())
+async def _read(receive: Receive, limit: int) -> bytes | None:
+    """The body, or a little more than the limit of it; None when it was broken off."""
+    body, is_more = b"", True
+    while is_more and len(body) <= limit:
+        message: Mapping[str, Any] = dict(await receive())
+        if message["type"] == "http.disconnect":
+            return None
         body += message.get("body", b"")
+        is_more = bool(message.get("more_body"))
     return body
 
 

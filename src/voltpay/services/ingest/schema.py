@@ -37,7 +37,7 @@ _ANSWER: Final[dict[str, Any]] = {
     },
 }
 _PROBLEMS: Final = {
-    "400": "Malformed JSON",
+    "400": "Malformed JSON, a query parameter, or a repeated header",
     "408": "The body did not arrive in time",
     "413": "The body is too large",
     "415": "Not application/json",

@@ -62,6 +62,7 @@ class AccountUnknown(Rejected):
 class CannotTell(Unavailable):
     """A store that could know the payment is away, and none of the others knows how it ended."""
 
+    slug = "cannot-tell"
     title = "A store that could know the payment is away"
 
 
@@ -81,9 +82,14 @@ class LettersOf(Protocol):
         ...
 
 
-class Sources(Struct, frozen=True):
-    """Where answers come from."""
+class SourceSlow(Unavailable):
+    """A store did not tell in time what it knows of a payment."""
 
+
+class Sources(Struct, frozen=True):
+    """Where answers come from. One that takes longer than `timeout_ms` counts as away."""
+
+    timeout_ms: int
     reader: Reader
     cache: Cache
     intake: Intake
@@ -147,12 +153,13 @@ class Payments:
             return None
 
     async def _gather(self, payment_id: PaymentId, held: Standing | None) -> Known:
+        timeout_ms = self._from.timeout_ms
         with self._bound():
             row, charges, letters, claims = await asyncio.gather(
-                _or_lost(self._from.reader.payment(payment_id)),
-                _or_lost(self._from.charges_of(payment_id)),
-                _or_lost(self._from.letters_of(payment_id)),
-                _or_lost(self._from.intake.find([payment_id])),
+                _or_lost(self._from.reader.payment(payment_id), timeout_ms),
+                _or_lost(self._from.charges_of(payment_id), timeout_ms),
+                _or_lost(self._from.letters_of(payment_id), timeout_ms),
+                _or_lost(self._from.intake.find([payment_id]), timeout_ms),
             )
         lost = {"read model": row, "attempts": charges, "dead letters": letters, "claims": claims}
         claim = claims[0] if not isinstance(claims, Unavailable) else None
@@ -167,9 +174,19 @@ class Payments:
         )
 
 
-async def _or_lost(asked: Awaitable[T]) -> T | Unavailable:
+async def _or_lost(asked: Awaitable[T], timeout_ms: int) -> T | Unavailable:
+    """The answer, or why there is none by then.
+
+    A server that stands still does not even let go of a question that is given up: so nobody waits
+    for that either.
+    """
+    task = asyncio.ensure_future(asked)
+    await asyncio.wait([task], timeout=timeout_ms / 1000)
+    if not task.done():
+        task.cancel()
+        return SourceSlow(f"no answer within {timeout_ms} ms")
     try:
-        return await asked
+        return task.result()
     except Unavailable as error:
         return error
 

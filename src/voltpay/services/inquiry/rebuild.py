@@ -19,7 +19,6 @@ log = structlog.get_logger()
 class RebuildRuns(Rejected):
     """Another rebuild is at work."""
 
-    slug = "rebuild-runs"
     status = 409
     title = "Another rebuild is at work"
 

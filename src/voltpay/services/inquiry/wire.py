@@ -62,7 +62,9 @@ def build(
     rebuilder = engines.primary("rebuild", size_max=1, timeout_ms=120_000)
     replica = engines.replica("inquiry", size_max=settings.connections_max)
     reader, bound = Reader(replica), Bound(settings.questions_at_once_max)
-    sources = Sources(reader, engines.cache, engines.intake, attempts_of, dead_of)
+    sources = Sources(
+        settings.source_timeout_ms, reader, engines.cache, engines.intake, attempts_of, dead_of
+    )
     fence = Fence(primary, LOCK_CLASS)
     summary = Summary(reader, settled_ends, engines.clock, bound, settings, processors)
     handlers = api.handlers(

@@ -17,7 +17,9 @@ AUDITS: Final = {
                        from ledger.posting where {window} group by 1, 2) q
             on q.payment_id = p.payment_id and q.account_id = p.account_id
          where {window_p} and q.amount_minor is distinct from
-                              case when p.executed then -p.amount_minor end""",
+                              case when p.executed then -p.amount_minor end
+           and p.payment_id not in (select payment_id from ledger.payment where {window}
+                                     group by payment_id having count(*) > 1)""",
     "stray posting": """
         select distinct q.payment_id::text as who, 'legs without a payment of that day' as detail
           from ledger.posting q
@@ -27,9 +29,10 @@ AUDITS: Final = {
         select payment_id::text as who, format('%s rows', count(*)) as detail
           from ledger.payment where {window} group by payment_id having count(*) > 1""",
     "doubled posting": """
-        select payment_id::text as who, format('%s legs on one account', count(*)) as detail
-          from ledger.posting where {window}
-         group by payment_id, kind, account_id having count(*) > 1""",
+        select payment_id::text as who, format('%s legs on one account', max(legs)) as detail
+          from (select payment_id, count(*) as legs from ledger.posting where {window}
+                 group by payment_id, kind, account_id having count(*) > 1) as doubled
+         group by payment_id""",
     "wrong balance": """
         select a.name as who,
                format('balance %s, postings %s', b.amount_minor, q.amount_minor) as detail

@@ -81,8 +81,9 @@ async def _summaries(
     seen = []
     for from_ms, to_ms in windows_among(_times(journals), window):
         totals = await sources.summaries(from_ms, to_ms)
-        if totals is not None:
-            seen.append(SummarySeen(from_ms, to_ms, totals))
+        if totals is None:
+            break
+        seen.append(SummarySeen(from_ms, to_ms, totals))
     return seen
 
 

@@ -4,10 +4,28 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
+import msgspec
+
 from voltpay.services.reconciliation.evidence import LIKELY_CAUSE
 from voltpay.services.reconciliation.verdict import Verdict
 
 SHOWN_MAX: Final = 50
+"""Of each kind."""
+
+
+def json_of(verdict: Verdict) -> bytes:
+    """All of it for a machine: `holds`, `counts`, and `differences` with their likely causes."""
+    differences = [
+        {
+            "what": each.what,
+            "who": each.who,
+            "detail": each.detail,
+            "likelyCause": LIKELY_CAUSE[each.what],
+        }
+        for each in verdict.differences
+    ]
+    whole = {"holds": verdict.holds, "counts": verdict.counts, "differences": differences}
+    return msgspec.json.format(msgspec.json.encode(whole), indent=2) + b"\n"
 
 
 def lines_of(verdict: Verdict) -> Iterator[str]:
@@ -22,7 +40,8 @@ def lines_of(verdict: Verdict) -> Iterator[str]:
     yield f"It does NOT add up: {len(verdict.differences)} differences."
     for what, count in Counter(each.what for each in verdict.differences).items():
         yield f"  {what}: {count}; likely cause: {LIKELY_CAUSE[what]}"
-    for each in verdict.differences[:SHOWN_MAX]:
-        yield f"    {each.what:<18} {each.who}  {each.detail}"
-    if len(verdict.differences) > SHOWN_MAX:
-        yield f"    … and {len(verdict.differences) - SHOWN_MAX} more"
+        same = [each for each in verdict.differences if each.what == what]
+        for each in same[:SHOWN_MAX]:
+            yield f"    {each.what:<18} {each.who}  {each.detail}"
+        if count > SHOWN_MAX:
+            yield f"    … and {count - SHOWN_MAX} more: --json FILE has all"

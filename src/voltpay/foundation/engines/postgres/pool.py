@@ -28,6 +28,7 @@ _SETTINGS: Final = {
 class DatabaseAway(Unavailable):
     """PostgreSQL cannot be reached, is starting or stopping, or has no room."""
 
+    slug = "database-away"
     title = "The database is away"
 
 
