@@ -362,6 +362,16 @@ async def test_discard_keeps_the_reason_and_forbids_replay(
         await stand.dead.desk.replay(1)
 
 
+async def test_a_page_of_another_site_cannot_discard(stand: Stand, client: AsyncClient) -> None:
+    """What a browser sends anywhere without asking is no JSON by its type."""
+    await stand.shelve(letter())
+    plain = {"content-type": "text/plain"}
+    body = b'{"reason": "not yours"}'
+    answer = await client.post("/dead-letters/1/discard", content=body, headers=plain)
+    assert answer.status_code == 415
+    assert (await client.get("/dead-letters")).json()["items"][0]["state"] == "buried"
+
+
 async def test_a_replayed_letter_is_not_discarded(stand: Stand, client: AsyncClient) -> None:
     await stand.shelve(letter())
     await client.post("/dead-letters/1/replay")
@@ -466,5 +476,5 @@ async def test_the_schema_documents_every_answer(stand: Stand) -> None:
         ("/dead-letters", "get"): {"200", "400", "503"},
         ("/dead-letters/{letter_id}", "get"): {"200", "400", "404", "503"},
         ("/dead-letters/{letter_id}/replay", "post"): {"200", "400", "404", "409", "503"},
-        ("/dead-letters/{letter_id}/discard", "post"): {"200", "400", "404", "409", "503"},
+        ("/dead-letters/{letter_id}/discard", "post"): {"200", "400", "404", "409", "415", "503"},
     }

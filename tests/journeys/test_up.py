@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import threading
 import time
 from pathlib import Path
 
@@ -42,6 +43,17 @@ def test_after_the_death_of_the_supervisor_alone_a_new_one_finds_everything(fold
         paid(running, "bob", 2)
         assert "It adds up" in running.run("reconcile", "--data", str(running.folder)).stdout
         assert not still_there(children)
+
+
+def test_a_new_supervisor_waits_for_the_ports_of_roles_that_outlive_theirs(folder):
+    with Stack(folder / "held") as running:
+        api = running.pids()["api"]
+        os.kill(api, signal.SIGSTOP)
+        running.process.kill()
+        running.process.wait()
+        threading.Timer(1.5, lambda: os.kill(api, signal.SIGCONT)).start()
+        running.start()
+        paid(running, "eve", 1)
 
 
 def test_every_role_is_named_in_the_process_list(stack):

@@ -1,13 +1,16 @@
 """URL to opened engine: the only place that names a concrete one. Opening connects nothing."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from voltpay.app.links import StatusNoting
 from voltpay.app.settings import Settings
 from voltpay.app.topology import topic_rows
 from voltpay.core.errors import Misconfigured
 from voltpay.foundation.engines.opened import Engines
+from voltpay.foundation.engines.redis import connect as redis
 from voltpay.foundation.engines.redis.cache import RedisCache
 from voltpay.foundation.engines.redis.intake import RedisIntake
 from voltpay.foundation.engines.redis.log import RedisLog
@@ -35,10 +38,8 @@ class Opened:
 
 def open_engines(settings: Settings, role: str) -> Opened:
     """Engines by the URLs of the settings. Raises Misconfigured for a URL that none speaks."""
+    refuse_wrong_urls(settings)
     database = settings.database_url.get_secret_value()
-    _refuse("log_url", settings.log_url, _REDIS)
-    _refuse("cache_url", settings.cache_url, _REDIS)
-    _refuse("database_url", database, _POSTGRESQL)
     secret = settings.secret.get_secret_value()
     if not secret:
         raise Misconfigured("there is no secret", "set VOLTPAY_SECRET to 32 characters or more")
@@ -65,7 +66,41 @@ def open_engines(settings: Settings, role: str) -> Opened:
     return Opened(engines, log, intake, cache)
 
 
-def _refuse(name: str, url: str, schemes: tuple[str, ...]) -> None:
+def refuse_wrong_urls(settings: Settings) -> None:
+    """Raise Misconfigured for an engine's URL that is missing, or that nothing can connect to."""
+    for name in ("log_url", "cache_url"):
+        _refuse(name, getattr(settings, name), _REDIS, redis.is_readable)
+    _refuse(
+        "database_url", settings.database_url.get_secret_value(), _POSTGRESQL, _has_readable_hosts
+    )
+    if replica := settings.replica_url.get_secret_value():
+        _refuse("replica_url", replica, _POSTGRESQL, _has_readable_hosts)
+
+
+def _refuse(
+    name: str, url: str, schemes: tuple[str, ...], is_readable: Callable[[str], bool]
+) -> None:
+    variable = f"VOLTPAY_{name.upper()}"
+    if not url:
+        raise Misconfigured(f"{name} is not set", f"set {variable} to {' or '.join(schemes)}…")
     if not url.startswith(schemes):
-        shown = url.partition("://")[0] or "nothing"
-        raise Misconfigured(f"{name} is {shown}", f"it takes {', '.join(schemes)}")
+        scheme, mark, _ = url.partition("://")
+        shown = f"begins with {scheme}://" if mark else "has no scheme"
+        raise Misconfigured(f"{name} {shown}", f"begin {variable} with {' or '.join(schemes)}")
+    # What is wrong with it is not shown: a password with a slash is read as a port.
+    if not is_readable(url):
+        raise Misconfigured(
+            f"{name} cannot be read",
+            f"mend port and options of {variable}; in a password write / as %2F, @ as %40",
+        )
+
+
+def _has_readable_hosts(url: str) -> bool:
+    """Whether hosts and ports of a PostgreSQL can be told; there may be several."""
+    try:
+        hosts = urlsplit(url).netloc.rpartition("@")[2]
+        for host in hosts.split(","):
+            _ = urlsplit(f"//{host}").port
+    except ValueError:
+        return False
+    return True

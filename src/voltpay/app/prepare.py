@@ -3,7 +3,7 @@
 import asyncio
 from typing import Final
 
-from voltpay.app.engines import open_engines
+from voltpay.app.engines import open_engines, refuse_wrong_urls
 from voltpay.app.house import build
 from voltpay.app.settings import Settings
 from voltpay.core.errors import Misconfigured
@@ -21,6 +21,7 @@ def prepare(settings: Settings) -> list[str]:
 
     Repeating it is harmless. Raises Misconfigured or Unavailable.
     """
+    refuse_wrong_urls(settings)
     url = settings.database_url.get_secret_value()
     applied = migrate_up(url) if needs_migration(url) else []
     asyncio.run(_prepare_log_and_days(settings))

@@ -7,7 +7,7 @@ from litestar import Response, post
 from voltpay.foundation.engines.opened import Engines
 from voltpay.foundation.engines.postgres.installation import raise_epoch
 from voltpay.foundation.engines.postgres.pool import Session
-from voltpay.foundation.runtime.http import problems
+from voltpay.foundation.runtime.http import AnyRequest, problems, refuse_unknown_query
 from voltpay.foundation.runtime.parts import Part
 from voltpay.processors.sandbox.control import SandboxControl
 from voltpay.processors.settings import ProcessorSettings
@@ -49,9 +49,10 @@ class Purge:
     def part(self) -> Part:
         """`POST /purge-payments`."""
 
-        @post("/purge-payments", status_code=204, responses=problems(503))
-        async def purge_payments() -> Response[None]:
+        @post("/purge-payments", status_code=204, responses=problems(400, 503))
+        async def purge_payments(request: AnyRequest) -> Response[None]:
             """Empty this sandbox: payments, books, read model, journals of its processors."""
+            refuse_unknown_query(request, frozenset())
             await self()
             return Response(None, status_code=204)
 

@@ -1,6 +1,5 @@
 """All settings: a TOML file, then the environment, then flags. Read once, frozen, passed down."""
 
-import difflib
 import tomllib
 from collections.abc import Mapping
 from operator import attrgetter
@@ -16,10 +15,11 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from voltpay.app.environment import refuse_unknown_variables, variables_of
+from voltpay.app.environment import misconfigured, refuse_unknown_variables
 from voltpay.app.topology import TopicNames
 from voltpay.core.errors import Misconfigured
 from voltpay.core.money import CURRENCIES
+from voltpay.processors.registry import adapters
 from voltpay.processors.settings import ProcessorSettings
 from voltpay.services.ingest.settings import IngestSettings
 from voltpay.services.inquiry.settings import InquirySettings
@@ -106,6 +106,18 @@ class Settings(BaseSettings):
             raise ValueError("two processors have the same name")
         return processors
 
+    @field_validator("processors")
+    @classmethod
+    def _have_adapters(
+        cls, processors: tuple[ProcessorSettings, ...]
+    ) -> tuple[ProcessorSettings, ...]:
+        installed = sorted(adapters()) if processors else []
+        for each in processors:
+            if each.adapter not in installed:
+                known = ", ".join(installed)
+                raise ValueError(f"there is no adapter {each.adapter}, choose of: {known}")
+        return processors
+
     @field_validator("topics")
     @classmethod
     def _have_names_of_their_own(cls, topics: TopicNames) -> TopicNames:
@@ -162,7 +174,7 @@ def read_settings(file: Path | None = None, flags: Mapping[str, object] | None =
     try:
         return Settings(**{**_file_values(file), _FLAGS: given})
     except ValidationError as error:
-        raise _misconfigured(error) from error
+        raise misconfigured(error, Settings, PREFIX) from error
     except SettingsError as error:
         raise Misconfigured(f"the environment has an {error}", "give it as JSON") from error
 
@@ -175,19 +187,9 @@ def _file_values(file: Path | None) -> dict[str, Any]:
         if file is None:
             return {}
         raise Misconfigured(f"there is no file {path}", "give another --config") from error
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise Misconfigured(
+            f"{path} cannot be read: {error.strerror}", "name a readable TOML file with --config"
+        ) from error
+    except ValueError as error:
         raise Misconfigured(f"{path} cannot be read: {error}", "mend it as TOML") from error
-
-
-def _misconfigured(error: ValidationError) -> Misconfigured:
-    first = error.errors()[0]
-    name = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        known = [name[len(PREFIX) :].lower() for name in variables_of(Settings, PREFIX)]
-        near = difflib.get_close_matches(name.replace(".", "__"), known, n=1)
-        mend = f"did you mean {near[0].replace('__', '.')}?" if near else "remove it"
-        return Misconfigured(f"there is no setting {name}", mend)
-    what = str(first["msg"]).removeprefix("Value error, ")
-    if not name:
-        return Misconfigured("the settings contradict each other", what)
-    return Misconfigured(f"the setting {name} is wrong", what[:1].lower() + what[1:])

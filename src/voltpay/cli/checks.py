@@ -9,6 +9,7 @@ from typing import Final
 from voltpay.app.house import House
 from voltpay.app.settings import Settings
 from voltpay.cli.installation import with_house
+from voltpay.cli.reach import EngineErrors, trouble_of
 from voltpay.core.errors import Broken, Misconfigured, Unavailable
 from voltpay.foundation.engines.postgres.installation import current_epoch
 from voltpay.foundation.engines.postgres.pool import Postgres
@@ -56,13 +57,16 @@ async def _check(house: House, settings: Settings) -> list[Finding]:
         "schema": schema,
     }
     try:
-        return [Finding(name, await _verdict(check)) for name, check in checks.items()]
+        return [Finding(name, await _verdict(check, settings)) for name, check in checks.items()]
     finally:
         await database.close()
 
 
-async def _verdict(check: Callable[[], Awaitable[str]]) -> str:
+async def _verdict(check: Callable[[], Awaitable[str]], settings: Settings) -> str:
     try:
         return await check()
+    except EngineErrors as error:
+        trouble = await asyncio.to_thread(trouble_of, settings, error)
+        return f"{trouble.wrong}: {trouble.mend}" if trouble else str(error)
     except (Broken, Misconfigured, Unavailable) as error:
         return str(error)

@@ -1,6 +1,8 @@
 """`voltpay dead …`: look at dead letters, replay or discard them."""
 
-from typing import Annotated
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Annotated, TypeVar
 
 import msgspec
 import typer
@@ -8,7 +10,11 @@ import typer
 from voltpay.app.house import House
 from voltpay.app.settings import Settings
 from voltpay.cli.installation import ConfigOption, DataOption, with_house
+from voltpay.core.errors import Misconfigured
 from voltpay.foundation.runtime.http import json_bytes
+from voltpay.services.dead.replay import LetterUnknown
+
+T = TypeVar("T")
 
 app = typer.Typer(help="Look at dead letters, replay or discard them.", no_args_is_help=True)
 
@@ -49,7 +55,7 @@ def show(letter: LetterArgument, data: DataOption = None, config: ConfigOption =
         shown = await house.dead.desk.show(letter)
         return msgspec.json.format(json_bytes(shown), indent=2).decode()
 
-    typer.echo(with_house(data, config, work))
+    typer.echo(_with_letter(data, config, work))
 
 
 @app.command()
@@ -59,7 +65,7 @@ def replay(letter: LetterArgument, data: DataOption = None, config: ConfigOption
     async def work(house: House, _: Settings) -> None:
         await house.dead.desk.replay(letter)
 
-    with_house(data, config, work)
+    _with_letter(data, config, work)
     typer.echo(f"letter {letter} is on its way again")
 
 
@@ -75,5 +81,16 @@ def discard(
     async def work(house: House, _: Settings) -> None:
         await house.dead.desk.discard(letter, reason)
 
-    with_house(data, config, work)
+    _with_letter(data, config, work)
     typer.echo(f"letter {letter} is discarded")
+
+
+def _with_letter(
+    data: Path | None,
+    config: Path | None,
+    work: Callable[[House, Settings], Coroutine[object, object, T]],
+) -> T:
+    try:
+        return with_house(data, config, work)
+    except LetterUnknown as error:
+        raise Misconfigured(error.detail, "`voltpay dead list` shows which there are") from error

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
@@ -12,13 +12,14 @@ import platformdirs
 import typer
 from pydantic import SecretStr
 
-from voltpay.app.engines import open_engines
+from voltpay.app.engines import open_engines, refuse_wrong_urls
 from voltpay.app.house import House, build
 from voltpay.app.settings import Settings, read_settings
+from voltpay.cli.reach import explained
 from voltpay.cli.sandboxes import sandbox_processors, sandboxes_served
-from voltpay.core.errors import Misconfigured
+from voltpay.core.errors import Misconfigured, Unavailable
 from voltpay.foundation.engines.embedded import EmbeddedEngines, EngineUrls, installed_urls, secret
-from voltpay.migrations import needs_migration
+from voltpay.migrations import needs_migration, status
 
 T = TypeVar("T")
 
@@ -36,7 +37,10 @@ ConfigOption = Annotated[
 
 def data_folder(data: Path | None) -> Path:
     """The folder of the embedded engines: as given, or `voltpay` in the user's data folder."""
-    return (data or Path(platformdirs.user_data_dir("voltpay"))).expanduser().absolute()
+    try:
+        return (data or Path(platformdirs.user_data_dir("voltpay"))).expanduser().absolute()
+    except RuntimeError as error:
+        raise Misconfigured(f"there is no home of {data}", "write --data in full") from error
 
 
 def with_urls(settings: Settings, urls: EngineUrls, seal: bytes) -> Settings:
@@ -79,22 +83,28 @@ def located(data: Path | None, config: Path | None) -> Iterator[Located]:
     """The installation, its engines running inside. Raises Misconfigured where there is none."""
     settings = read_settings(config)
     if not settings.is_embedded:
-        yield Located(settings)
+        refuse_wrong_urls(settings)
+        with explained(settings):
+            yield Located(settings)
         return
     folder = data_folder(data)
     settings = remembered(folder, settings)
     urls = installed_urls(folder)
     if urls is not None:
-        yield Located(with_urls(settings, urls, secret(folder)))
+        settings = with_urls(settings, urls, secret(folder))
+        with explained(settings, folder):
+            yield Located(settings)
         return
     engines = EmbeddedEngines(
         folder,
         log_memory_bytes=settings.log_memory_bytes,
         cache_memory_bytes=settings.cache_memory_bytes,
     )
-    started = engines.start()
+    urls = engines.start()
     try:
-        yield Located(with_urls(settings, started, secret(folder)), resting=folder)
+        settings = with_urls(settings, urls, secret(folder))
+        with explained(settings, folder):
+            yield Located(settings, resting=folder)
     finally:
         engines.stop()
 
@@ -106,13 +116,20 @@ def remember(folder: Path, ports: tuple[int, ...]) -> None:
 
 def remembered(folder: Path, settings: Settings) -> Settings:
     """The settings with the sandbox processors that the installation was started with."""
+    path = folder / SETTINGS_FILE
     try:
-        text = (folder / SETTINGS_FILE).read_text(encoding="utf-8")
-    except FileNotFoundError as error:
+        ports = tuple(map(int, json.loads(path.read_text(encoding="utf-8"))["sandbox_ports"]))
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise Misconfigured(
             f"there is no installation in {folder}", "name its folder with --data, or `voltpay up`"
         ) from error
-    return with_sandbox(settings, tuple(json.loads(text)["sandbox_ports"]))
+    except OSError as error:
+        raise Misconfigured(
+            f"{path} cannot be read ({error.strerror})", "use the user that started `voltpay up`"
+        ) from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise Misconfigured(f"{path} is damaged", "`voltpay up` writes it anew") from error
+    return with_sandbox(settings, ports)
 
 
 @asynccontextmanager
@@ -159,3 +176,9 @@ def refuse_old_schema(settings: Settings) -> None:
     """Raise Misconfigured when the database is behind this code."""
     if needs_migration(settings.database_url.get_secret_value()):
         raise Misconfigured("the schema is behind", "run `voltpay migrate up`")
+
+
+def refuse_newer_schema(settings: Settings) -> None:
+    """Raise Misconfigured when the database is ahead of this code; if it is away, wait."""
+    with suppress(Unavailable):
+        status(settings.database_url.get_secret_value())

@@ -48,15 +48,30 @@ def main() -> None:
     """Run a command; what cannot run says so in one line and exits with 2."""
     configure_logging("error", "command")
     try:
-        app()
-    except KeyboardInterrupt:
+        code = app(prog_name="voltpay", standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
         raise SystemExit(EXIT_INTERRUPTED) from None
+    except typer.TyperException as error:
+        sys.stderr.write(_wrong_use(error))
+        raise SystemExit(EXIT_WRONG) from error
     except Misconfigured as error:
         sys.stderr.write(f"voltpay: {error}\n")
         raise SystemExit(EXIT_WRONG) from error
     except DatabaseRefused as error:
         sys.stderr.write(f"voltpay: {error}; `voltpay doctor` says whether the schema is behind\n")
         raise SystemExit(EXIT_WRONG) from error
-    except (Rejected, Unavailable) as error:
+    except Unavailable as error:
+        sys.stderr.write(f"voltpay: {error.detail}; try again, or see `voltpay doctor`\n")
+        raise SystemExit(EXIT_WRONG) from error
+    except Rejected as error:
         sys.stderr.write(f"voltpay: {error.detail}\n")
         raise SystemExit(EXIT_WRONG) from error
+    raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def _wrong_use(error: typer.TyperException) -> str:
+    """One line; none where the error is that nothing was asked, which has shown the help."""
+    said = " ".join(error.format_message().split()).removesuffix(".")
+    context = getattr(error, "ctx", None)
+    asked = context.command_path if context else "voltpay"
+    return f"voltpay: {said[:1].lower()}{said[1:]}: see `{asked} --help`\n" if said else ""

@@ -2,8 +2,18 @@
 
 import contextlib
 import socket
+from errno import EACCES, EADDRINUSE
+from time import monotonic, sleep
+from typing import Final
 
 from voltpay.core.errors import Misconfigured
+
+_PORT_ERRORS: Final = frozenset({EACCES, EADDRINUSE})
+_POLL_S: Final = 0.05
+
+
+class PortTaken(Misconfigured):
+    """Somebody listens there, or only root may."""
 
 
 def free_ports(count: int) -> list[int]:
@@ -15,14 +25,30 @@ def free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
-def refuse_taken(host: str, port: int, flag: str) -> None:
-    """Raise Misconfigured when the port is in use, or the address is not of this machine."""
+def refuse_taken(host: str, port: int, flag: str, *, within_s: float = 0.0) -> None:
+    """Raise Misconfigured when the port stays in use, or the address is not of this machine."""
+    end = monotonic() + within_s
+    while True:
+        try:
+            _refuse_taken(host, port, flag)
+        except PortTaken:
+            if monotonic() >= end:
+                raise
+            sleep(_POLL_S)
+        else:
+            return
+
+
+def _refuse_taken(host: str, port: int, flag: str) -> None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with contextlib.closing(socket.socket(family, socket.SOCK_STREAM)) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError as error:
-            raise Misconfigured(
-                f"cannot listen on {host}:{port}: {error.strerror}", f"choose another with {flag}"
+        except (OSError, UnicodeError) as error:
+            why = getattr(error, "strerror", None) or "no such host"
+            is_port = isinstance(error, OSError) and error.errno in _PORT_ERRORS
+            raise (PortTaken if is_port else Misconfigured)(
+                f"cannot listen on {host}:{port}: {why}",
+                f"choose another with {flag if is_port else '--host'}",
             ) from error

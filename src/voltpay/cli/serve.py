@@ -6,16 +6,19 @@ from typing import Annotated
 
 import typer
 
+from voltpay.app.engines import refuse_wrong_urls
 from voltpay.app.roles import ROLES, Role, role_named
 from voltpay.app.run import Address, run_role
-from voltpay.app.settings import read_settings
+from voltpay.app.settings import Settings, read_settings
 from voltpay.cli.installation import (
     SANDBOX_PORTS,
     ConfigOption,
     DataOption,
     data_folder,
     located,
+    refuse_newer_schema,
 )
+from voltpay.cli.reach import refuse_wrong_engines
 from voltpay.cli.together import Installation
 from voltpay.core.errors import Misconfigured
 from voltpay.foundation.runtime import lifecycle
@@ -77,19 +80,15 @@ def run(
     config: ConfigOption = None,
     host: Annotated[str, typer.Option(help="Where the roles listen")] = "127.0.0.1",
     port: Annotated[
-        int | None, typer.Option(help="Instead of the role's own port, for one role only")
+        int | None,
+        typer.Option(min=1, max=65_535, help="Instead of the role's own port, for one role only"),
     ] = None,
 ) -> None:
     """Run roles in this process, against the engines of the settings."""
-    settings = read_settings(config)
-    if settings.is_embedded:
-        raise Misconfigured(
-            "`voltpay run` needs engines",
-            "set VOLTPAY_LOG_URL, VOLTPAY_CACHE_URL and VOLTPAY_DATABASE_URL, or use `voltpay up`",
-        )
     rows = [_role(name) for name in roles]
     if port is not None and len(rows) > 1:
         raise Misconfigured("--port goes with one role", "run each role by a command of its own")
+    settings = _settings_with_engines(config)
 
     async def main(life: lifecycle.Lifecycle) -> None:
         async with asyncio.TaskGroup() as group:
@@ -102,6 +101,20 @@ def run(
         main,
         set_up_logs=lambda: lifecycle.configure_logging(settings.log_level, "+".join(roles)),
     )
+
+
+def _settings_with_engines(config: Path | None) -> Settings:
+    """The settings, unless their engines can never be used; those that are away are waited for."""
+    settings = read_settings(config)
+    if settings.is_embedded:
+        raise Misconfigured(
+            "`voltpay run` needs engines",
+            "set VOLTPAY_LOG_URL, VOLTPAY_CACHE_URL and VOLTPAY_DATABASE_URL, or use `voltpay up`",
+        )
+    refuse_wrong_urls(settings)
+    refuse_wrong_engines(settings)
+    refuse_newer_schema(settings)
+    return settings
 
 
 def _ports_of(text: str) -> tuple[int, ...]:

@@ -16,9 +16,13 @@ from voltpay.app.run import Address, run_role
 from voltpay.app.settings import Settings
 from voltpay.cli.installation import remember, with_sandbox, with_urls
 from voltpay.cli.ports import refuse_taken
+from voltpay.cli.reach import explained
 from voltpay.cli.sandboxes import journal_of
 from voltpay.core.errors import Misconfigured, Unavailable
-from voltpay.foundation.engines.embedded import EmbeddedEngines, installed_urls, secret
+from voltpay.foundation.engines.embedded import EmbeddedEngines, installed_urls, secret, was_killed
+from voltpay.foundation.engines.embedded.files import told_plainly
+from voltpay.foundation.engines.embedded.folder import folder_of
+from voltpay.foundation.engines.embedded.locks import Ownership
 from voltpay.foundation.runtime import lifecycle
 from voltpay.foundation.runtime.starting import spawn
 from voltpay.foundation.runtime.supervisor import Child, Supervisor
@@ -27,6 +31,7 @@ from voltpay.processors.settings import ProcessorSettings
 
 _RUN_FOLDER: Final = "run"
 _LOG_FILE: Final = "voltpay.log"
+_ORPHANS_S: Final = 3.0
 
 
 @dataclass
@@ -43,9 +48,11 @@ class Installation:
     def run(self) -> int:
         """Run until a signal; gives the exit code."""
         engines = self._start_engines()
+        owned: Ownership | None = None
         try:
+            self._in_child(partial(self._prepare, engines))
+            owned = self._own_folder() if engines is None else None
             self._set_up_logs("supervisor")
-            self._in_child(partial(prepare, self.settings))
             supervisor = Supervisor(
                 self.children(),
                 tick=self._tick(engines),
@@ -58,6 +65,20 @@ class Installation:
         finally:
             if engines is not None:
                 engines.stop()
+            if owned is not None:
+                owned.give_back()
+
+    def _prepare(self, engines: EmbeddedEngines | None) -> None:
+        with explained(self.settings, self.data if engines else None):
+            prepare(self.settings)
+
+    def _own_folder(self) -> Ownership:
+        """The folder of logs and sockets, where the engines are elsewhere."""
+        folder_of(self.data).prepare()
+        ownership = Ownership(self.data)
+        with told_plainly(self.data):
+            ownership.take()
+        return ownership
 
     def _start_engines(self) -> EmbeddedEngines | None:
         self.settings = with_sandbox(self.settings, self.ports)
@@ -67,7 +88,6 @@ class Installation:
             )
         self._refuse_taken_ports()
         if not self.settings.is_embedded:
-            self.data.mkdir(parents=True, exist_ok=True)
             return None
         engines = EmbeddedEngines(
             self.data,
@@ -75,19 +95,26 @@ class Installation:
             cache_memory_bytes=self.settings.cache_memory_bytes,
         )
         self.say(f"starting PostgreSQL and Valkey in {self.data}")
-        self.settings = with_urls(self.settings, engines.start(), secret(self.data))
-        remember(self.data, self.ports)
+        urls = engines.start()
+        try:
+            self.settings = with_urls(self.settings, urls, secret(self.data))
+            remember(self.data, self.ports)
+        except BaseException:
+            engines.stop()
+            raise
         return engines
 
     def _refuse_taken_ports(self) -> None:
         wanted = [(self.settings.host, self.settings.port, "--port")]
         wanted += [("127.0.0.1", port, "--sandbox-ports") for port in self._sandbox_ports()]
+        # Roles whose supervisor was killed end by themselves, a moment later.
+        within_s = _ORPHANS_S if was_killed(self.data) else 0.0
         taken: set[int] = set()
         for host, port, flag in wanted:
             if port in taken:
                 raise Misconfigured(f"port {port} is given twice", f"choose another with {flag}")
             taken.add(port)
-            refuse_taken(host, port, flag)
+            refuse_taken(host, port, flag, within_s=within_s)
 
     def _sandbox_ports(self) -> tuple[int, ...]:
         return self.ports if self.settings.sandbox else ()
@@ -208,9 +235,10 @@ def _told(work: Callable[[], object], write: int) -> int:
         os.write(write, f"{error.wrong}\n{error.mend}".encode())
         return 2
     except Unavailable as error:
-        os.write(write, f"{error.detail}\nsee its log in the data folder".encode())
+        os.write(write, f"{error.detail}\ntry again, or see `voltpay doctor`".encode())
         return 2
     except Exception as error:  # noqa: BLE001 - nothing of the parent may run in this child
-        os.write(write, f"it cannot be prepared: {error}\nsee the logs in its folder".encode())
+        said = " ".join(str(error).split())
+        os.write(write, f"it cannot be prepared: {said}\nsee the logs in its folder".encode())
         return 1
     return 0

@@ -23,7 +23,12 @@ _STOP_S: Final = 25.0
 @contextlib.contextmanager
 def started(folder: Path, ports: list[int], console: Console) -> Iterator[subprocess.Popen[bytes]]:
     """A `voltpay up` of its own; stopped by SIGTERM afterwards."""
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Misconfigured(
+            f"the folder {folder} cannot be made ({error.strerror})", "choose another with --data"
+        ) from error
     output = folder / "up.out"
     command = [sys.executable, "-m", "voltpay", "up", "--data", str(folder)]
     command += ["--port", str(ports[0]), "--sandbox-ports", f"{ports[1]},{ports[2]}"]

@@ -24,6 +24,16 @@ _ACTIONS: Final = ("up", "down", "status")
 _FAR_MS: Final = 253_402_300_799_999
 
 
+_SinceOption = Annotated[
+    str | None, typer.Option("--from", help="requestedAt, RFC 3339, inclusive")
+]
+_UntilOption = Annotated[str | None, typer.Option("--to", help="requestedAt, RFC 3339, inclusive")]
+_HistoryOption = Annotated[
+    Path | None, typer.Option(help="What a client asked for and was told, as JSON lines")
+]
+_JsonOption = Annotated[Path | None, typer.Option(help="Write the whole verdict here, too")]
+
+
 def add_to(app: typer.Typer) -> None:
     """Add the commands of this file."""
     app.command()(migrate)
@@ -99,16 +109,10 @@ def rebuild(data: DataOption = None, config: ConfigOption = None) -> None:
 
 
 def reconcile(
-    since: Annotated[
-        str | None, typer.Option("--from", help="requestedAt, RFC 3339, inclusive")
-    ] = None,
-    until: Annotated[
-        str | None, typer.Option("--to", help="requestedAt, RFC 3339, inclusive")
-    ] = None,
-    history: Annotated[
-        Path | None, typer.Option(help="What a client asked for and was told, as JSON lines")
-    ] = None,
-    json: Annotated[Path | None, typer.Option(help="Write the verdict here, too")] = None,
+    since: _SinceOption = None,
+    until: _UntilOption = None,
+    history: _HistoryOption = None,
+    json: _JsonOption = None,
     data: DataOption = None,
     config: ConfigOption = None,
 ) -> None:

@@ -59,6 +59,14 @@ class NotFound(Rejected):
     title = "There is nothing here"
 
 
+class NotJson(Rejected):
+    """The Content-Type is not application/json."""
+
+    slug = "not-json"
+    status = 415
+    title = "The body must be application/json"
+
+
 class BadRequest(Rejected):
     """The request is not what this call takes: a parameter is malformed or unknown."""
 
@@ -145,6 +153,15 @@ def _fields_of(error: HTTPException) -> Sequence[str]:
     extra = error.extra
     rows = extra if isinstance(extra, list) else []
     return [str(row["key"]) for row in rows if isinstance(row, dict) and "key" in row]
+
+
+def refuse_other_than_json(content_type: bytes) -> None:
+    """Raise NotJson unless a Content-Type says JSON, in UTF-8 where it says more."""
+    kind, _, parameters = content_type.partition(b";")
+    if kind.strip().lower() != b"application/json":
+        raise NotJson("send Content-Type: application/json")
+    if parameters and parameters.strip().lower().replace(b'"', b"") != b"charset=utf-8":
+        raise NotJson("JSON is UTF-8")
 
 
 def refuse_unknown_query(request: AnyRequest, known: frozenset[str]) -> None:

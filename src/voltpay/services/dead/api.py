@@ -11,6 +11,7 @@ from voltpay.foundation.runtime.http import (
     AnyRequest,
     answer,
     problems,
+    refuse_other_than_json,
     refuse_unknown_query,
 )
 from voltpay.services.dead.letters import LetterAnswer, Letters, LetterShown
@@ -87,12 +88,13 @@ def _acting(desk: Desk) -> list[ControllerRouterHandler]:
         status_code=200,
         summary="Give the message up; refused while an attempt is open",
         tags=["dead letters"],
-        responses=problems(400, 404, 409, 503),
+        responses=problems(400, 404, 409, 415, 503),
     )
     async def discard_letter(
         request: AnyRequest, letter_id: LetterId, data: Annotated[DiscardRequest, Body()]
     ) -> Response[LetterAnswer]:
         refuse_unknown_query(request, _NOTHING)
+        refuse_other_than_json(request.headers.get("content-type", "").encode("latin-1"))
         return answer(await desk.discard(letter_id, data.reason))
 
     return [replay_letter, discard_letter]

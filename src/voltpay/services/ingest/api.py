@@ -14,7 +14,12 @@ from prometheus_client import Histogram
 from voltpay.core.errors import Rejected
 from voltpay.core.money import major_of
 from voltpay.foundation.runtime.heads import BodyTooSlow
-from voltpay.foundation.runtime.http import BadRequest, NotAllowed, refuse_unknown_query
+from voltpay.foundation.runtime.http import (
+    BadRequest,
+    NotAllowed,
+    refuse_other_than_json,
+    refuse_unknown_query,
+)
 from voltpay.services.ingest.accept import Accept, Accepted
 from voltpay.services.ingest.parse import parse
 from voltpay.services.ingest.settings import IngestSettings
@@ -36,14 +41,6 @@ class BodyTooLarge(Rejected):
     title = "The body is too large"
 
 
-class NotJson(Rejected):
-    """The Content-Type is not application/json."""
-
-    slug = "not-json"
-    status = 415
-    title = "The body must be application/json"
-
-
 def handlers(
     accept: Accept, settings: IngestSettings, currency_default: str
 ) -> list[ControllerRouterHandler]:
@@ -57,7 +54,7 @@ def handlers(
         if scope["query_string"]:
             refuse_unknown_query(Request(scope), frozenset())
         headers = _headers_of(list(scope["headers"]))
-        _refuse_type(headers)
+        refuse_other_than_json(headers.get(b"content-type", b""))
         body = await _body_of(headers, receive, settings)
         if body is None:
             return
@@ -78,14 +75,6 @@ def _headers_of(pairs: Sequence[tuple[bytes, bytes]]) -> Mapping[bytes, bytes]:
         if wrong:
             raise BadRequest("repeated header", fields=wrong)
     return headers
-
-
-def _refuse_type(headers: Mapping[bytes, bytes]) -> None:
-    kind, _, parameters = headers.get(b"content-type", b"").partition(b";")
-    if kind.strip().lower() != b"application/json":
-        raise NotJson("send Content-Type: application/json")
-    if parameters and parameters.strip().lower().replace(b'"', b"") != b"charset=utf-8":
-        raise NotJson("JSON is UTF-8")
 
 
 def _text_of(headers: Mapping[bytes, bytes], name: bytes) -> str | None:

@@ -12,7 +12,7 @@ from typing import Final
 from urllib.parse import quote
 
 from voltpay.core.errors import Misconfigured
-from voltpay.foundation.engines.embedded import locks
+from voltpay.foundation.engines.embedded import locks, processes
 from voltpay.foundation.engines.embedded.files import (
     is_ours_alone,
     make_private,
@@ -156,6 +156,12 @@ def installed_urls(data: Path) -> EngineUrls | None:
         raise Misconfigured(
             f"the installation in {folder.data} cannot be read", "use the user that started it"
         ) from error
+
+
+def was_killed(data: Path) -> bool:
+    """Whether the last supervisor of a data folder ended without giving it back."""
+    folder = folder_of(data).data
+    return processes.read(folder / "supervisor.pid") is not None and not locks.owner_of(folder)
 
 
 def _make_secret(path: Path) -> None:

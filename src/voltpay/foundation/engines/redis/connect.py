@@ -40,7 +40,8 @@ class ServerRefused(Broken):
 def is_readable(url: str) -> bool:
     """Whether a connection can be made of a URL; connects nothing."""
     try:
-        ConnectionPool.from_url(url).make_connection()
+        make: Callable[[], AbstractConnection] = ConnectionPool.from_url(url).make_connection
+        make()
     except (TypeError, ValueError):
         return False
     return True
