@@ -15,6 +15,7 @@ import asyncpg
 import pytest
 import redis
 import structlog
+from tests.stack import Stack
 
 from voltpay.foundation.engines.embedded import EmbeddedEngines, EngineUrls
 from voltpay.migrations import migrate_up
@@ -143,6 +144,21 @@ def log_url(installation: Installation) -> str:
 def cache_url(installation: Installation) -> str:
     """An empty Valkey with the settings of the cache."""
     return _emptied(installation.urls.cache, CACHE_MEMORY_BYTES)
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """A folder for a file's installations, that PostgreSQL's own user may enter."""
+    root = Path(tempfile.mkdtemp(prefix="voltpay-stack-"))
+    yield root
+    shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def stack(folder: Path) -> Iterator[Stack]:
+    """A whole Voltpay, started once for a file, at its first use."""
+    with Stack(folder / "data") as running:
+        yield running
 
 
 def _emptied(url: str, memory_bytes: int) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -191,6 +192,17 @@ class Stack:
             line.connect(str(self.folder / "run" / f"{role}.sock"))
             line.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             return b"".join(iter(lambda: line.recv(65_536), b"")).decode()
+
+    def metric(self, role, name, **labels):
+        """The sum of a role's metric over the series with these labels."""
+        total = 0.0
+        for line in self.metrics(role).splitlines():
+            match = re.fullmatch(rf"{name}(\{{.*\}})? (\S+)", line)
+            if match and all(
+                f'{key}="{value}"' in (match[1] or "") for key, value in labels.items()
+            ):
+                total += float(match[2])
+        return total
 
     @contextlib.contextmanager
     def behaving(self, processor, what, body, calm):

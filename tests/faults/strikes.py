@@ -12,7 +12,7 @@ from typing import Final
 
 import redis
 from tests.faults.engines import cache_client, set_back
-from tests.faults.test_failpoints import POINTS
+from tests.faults.points import POINTS
 
 from voltpay.core.errors import Unavailable
 

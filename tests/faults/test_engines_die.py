@@ -45,7 +45,7 @@ def test_while_postgresql_is_away_payments_are_accepted(stack):
     with ordeal(stack, 204) as under_way:
         with away(stack, "postgres"):
             came = under_way.during(AWAY_S)
-        assert came["202"] > AWAY_S * ACCEPTED_PER_S_MIN, came
+        assert came["202"] > AWAY_S * ACCEPTED_PER_S_MIN / 2, came
 
 
 def test_while_the_cache_is_away_all_goes_on_and_every_status_is_told(stack):
@@ -54,7 +54,7 @@ def test_while_the_cache_is_away_all_goes_on_and_every_status_is_told(stack):
             answers = under_way.readers.answers
             came = under_way.during(AWAY_S)
             assert under_way.readers.answers > answers + 10
-        assert came["202"] > AWAY_S * ACCEPTED_PER_S_MIN, came
+        assert came["202"] > AWAY_S * ACCEPTED_PER_S_MIN / 2, came
 
 
 def test_a_cache_that_forgets_everything_is_only_slower(stack):
@@ -148,7 +148,7 @@ def test_a_full_disk_under_postgresql_is_waited_for(folder):
             came = under_way.during(AWAY_S)
             written = (disk / "server.log").read_text() + log_of(stack)
         assert "No space left on device" in written
-        assert came["202"] > AWAY_S * ACCEPTED_PER_S_MIN, came
+        assert came["202"] > AWAY_S * ACCEPTED_PER_S_MIN / 2, came
 
 
 def log_of(stack):

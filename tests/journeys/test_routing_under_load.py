@@ -1,6 +1,5 @@
 """Routing at work on a whole running Voltpay: which processor, how many workers, which limits."""
 
-import re
 import time
 from pathlib import Path
 
@@ -13,16 +12,6 @@ def totals(stack):
     """(default, fallback): how many payments each has executed, as we say."""
     summary = stack.call("GET", "/payments-summary")[2]
     return summary["default"]["totalRequests"], summary["fallback"]["totalRequests"]
-
-
-def metric(stack, name, **labels):
-    """The sum of a routing metric over the series with these labels."""
-    total = 0.0
-    for line in stack.metrics("routing").splitlines():
-        match = re.fullmatch(rf"{name}(\{{.*\}})? (\S+)", line)
-        if match and all(f'{key}="{value}"' in (match[1] or "") for key, value in labels.items()):
-            total += float(match[2])
-    return total
 
 
 def sockets_to(ports):
@@ -40,16 +29,16 @@ def test_with_both_healthy_everything_goes_to_the_cheaper(stack):
 
 
 def test_a_slowdown_reroutes_before_the_first_timeout(stack):
-    unknown = metric(stack, "voltpay_routing_charges_total", outcome="unknown")
+    unknown = stack.metric("routing", "voltpay_routing_charges_total", outcome="unknown")
     fallback = totals(stack)[1]
     slow = {"delay": 1_600}
     with Traffic(stack, 6, seed=2), stack.behaving(0, "delay", slow, {"delay": 0}):
         stack.until(lambda: totals(stack)[1] > fallback + 100)
-    assert metric(stack, "voltpay_routing_charges_total", outcome="unknown") == unknown
+    assert stack.metric("routing", "voltpay_routing_charges_total", outcome="unknown") == unknown
 
 
 def test_workers_and_concurrency_follow_the_backlog_and_stay_within_their_bounds(stack):
-    assert metric(stack, "voltpay_dispatch_workers") == 4
+    assert stack.metric("routing", "voltpay_dispatch_workers") == 4
     limits, workers, sockets = set(), set(), 0
     for processor in (0, 1):
         stack.configure(processor, "failure", {"failure": True})
@@ -61,14 +50,14 @@ def test_workers_and_concurrency_follow_the_backlog_and_stay_within_their_bounds
 
     def has_looked_long_enough():
         nonlocal sockets
-        workers.add(metric(stack, "voltpay_dispatch_workers"))
-        limits.add(metric(stack, "voltpay_routing_lane_limit", processor="default"))
+        workers.add(stack.metric("routing", "voltpay_dispatch_workers"))
+        limits.add(stack.metric("routing", "voltpay_routing_lane_limit", processor="default"))
         if TCP_TABLE.exists():
             sockets = max(sockets, sockets_to(stack.ports[1:]))
         return 6 in workers and len(limits) > 2
 
     stack.until(has_looked_long_enough, timeout_s=30)
-    stack.until(lambda: metric(stack, "voltpay_dispatch_workers") == 4, timeout_s=20)
+    stack.until(lambda: stack.metric("routing", "voltpay_dispatch_workers") == 4, timeout_s=20)
     assert max(workers) == 6
     assert (0 if TCP_TABLE.exists() else -1) < sockets <= 200
     for processor in (0, 1):
@@ -77,7 +66,7 @@ def test_workers_and_concurrency_follow_the_backlog_and_stay_within_their_bounds
 
 def test_health_is_asked_for_at_most_once_in_five_seconds(stack):
     def calls():
-        return metric(stack, "voltpay_routing_probes_total", processor="default")
+        return stack.metric("routing", "voltpay_routing_probes_total", processor="default")
 
     before, began = calls(), time.monotonic()
     stack.until(lambda: calls() >= before + 2, timeout_s=25)

@@ -1,67 +1,203 @@
-"""A crowd of clients, each with one request at a time: a closed loop that finds the limit."""
+"""Crowds of clients that cost little: prebuilt requests on raw connections, answers counted.
+
+A *closed* crowd sends the next request when the last was answered: it finds the limit. An *open*
+one sends at its rate whatever comes back, and counts from when a request was due: a server that
+stalls is charged for all who had to wait (no coordinated omission).
+"""
 
 import asyncio
-import random
-from collections.abc import Sequence
-from datetime import timedelta
+import os
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from time import perf_counter
 from typing import Final
-from uuid import UUID
+from urllib.parse import urlsplit
 
 from msgspec import Struct
-from pyreqwest.client import Client, ClientBuilder
 
+Requests = Iterator[bytes]
+"""Whole HTTP/1.1 requests, one after the other, without end."""
+
+_HEAD_ENDS: Final = b"\r\n\r\n"
+_LENGTH: Final = b"content-length: "
+_TICK_S: Final = 0.001
 _ACCOUNTS: Final = 10_000
-_TIMEOUT: Final = timedelta(seconds=10)
 
 
 class Burst(Struct, frozen=True):
     """What a crowd got: answers by status, and each answer's milliseconds in order of size."""
 
     seconds: float
-    accepted: int
-    others: int
+    statuses: dict[int, int]
     latencies_ms: Sequence[float]
 
-    @property
-    def per_s(self) -> float:
-        """Payments accepted a second."""
-        return self.accepted / self.seconds
+    def count(self, status: int) -> int:
+        """How many answers had this status."""
+        return self.statuses.get(status, 0)
+
+    def per_s(self, status: int) -> float:
+        """Answers of this status a second."""
+        return self.count(status) / self.seconds
 
     def percentile_ms(self, share: float) -> float:
         """That percentile of the answers' times."""
-        if not self.latencies_ms:
-            return 0.0
-        return self.latencies_ms[
-            min(len(self.latencies_ms) - 1, int(share * len(self.latencies_ms)))
-        ]
+        ordered = self.latencies_ms
+        return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
 
 
-async def burst(url: str, *, clients: int, seconds: float, seed: int) -> Burst:
-    """Let so many clients pay for so long."""
-    chance = random.Random(seed)  # noqa: S311
-    counts = {True: 0, False: 0}
-    latencies_ms: list[float] = []
-    builder = ClientBuilder().no_proxy().timeout(_TIMEOUT).max_connections(clients)
-    async with builder.build() as client:
-        began = perf_counter()
-
-        async def pay_on() -> None:
-            while (sent := perf_counter()) - began < seconds:
-                status = await _pay(client, url, chance)
-                latencies_ms.append((perf_counter() - sent) * 1000)
-                counts[status == 202] += 1
-
-        await asyncio.gather(*(pay_on() for _ in range(clients)))
-        took = perf_counter() - began
-    return Burst(took, counts[True], counts[False], sorted(latencies_ms))
+def payments(url: str, account: str = '"accountId":"account-{}"') -> Requests:
+    """Requests to pay: every id a new one, ten thousand accounts. `account` is how one is named."""
+    mark = os.urandom(8).hex()
+    before, after = account.split("{}")
+    for number in count():
+        body = (
+            f'{{"correlationId":"{mark[:8]}-{mark[8:12]}-4{mark[12:15]}-8{number >> 48:03x}-'
+            f'{number & 0xFFFFFFFFFFFF:012x}","amount":19.90,'
+            f"{before}{number * 7919 % _ACCOUNTS}{after}}}"
+        )
+        yield post(url, "/payments", body)
 
 
-async def _pay(client: Client, url: str, chance: random.Random) -> int:
-    body = (
-        f'{{"correlationId":"{UUID(int=chance.getrandbits(128), version=4)}","amount":19.90,'
-        f'"accountId":"account-{chance.randrange(_ACCOUNTS)}"}}'
-    )
-    request = client.post(f"{url}/payments").body_text(body)
-    answer = await request.header("content-type", "application/json").build().send()
-    return int(answer.status)
+def post(url: str, path: str, body: str) -> bytes:
+    """A POST of JSON."""
+    host = urlsplit(url).netloc
+    return (
+        f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n{body}"
+    ).encode()
+
+
+def get(url: str, path: str) -> bytes:
+    """A GET."""
+    return f"GET {path} HTTP/1.1\r\nHost: {urlsplit(url).netloc}\r\n\r\n".encode()
+
+
+async def closed(url: str, requests: Requests, *, clients: int, seconds: float) -> Burst:
+    """Let so many clients ask for so long, each with one request at a time."""
+    tally = _Tally()
+    end = perf_counter() + seconds
+
+    def next_request() -> tuple[bytes, float] | None:
+        now = perf_counter()
+        return (next(requests), now) if now < end else None
+
+    began = perf_counter()
+    async with _connected(url, clients, next_request, tally) as lines:
+        for line in lines:
+            line.go_on()
+        await asyncio.gather(*(line.idle.wait() for line in lines))
+    return tally.burst(perf_counter() - began)
+
+
+async def opened(
+    url: str, requests: Requests, *, per_s: float, seconds: float, clients: int = 64
+) -> Burst:
+    """Send so many a second for so long, on as many connections as it takes up to `clients`."""
+    tally = _Tally()
+    due: deque[float] = deque()
+
+    def next_request() -> tuple[bytes, float] | None:
+        return (next(requests), due.popleft()) if due else None
+
+    began = perf_counter()
+    async with _connected(url, clients, next_request, tally) as lines:
+        for number in range(int(per_s * seconds)):
+            at = began + number / per_s
+            if (early_s := at - perf_counter()) > 0:
+                await asyncio.sleep(max(early_s, _TICK_S))
+            due.append(at)
+            idle = next((line for line in lines if line.idle.is_set()), None)
+            if idle is not None:
+                idle.go_on()
+        await asyncio.gather(*(line.idle.wait() for line in lines))
+    return tally.burst(seconds)
+
+
+class _Tally:
+    def __init__(self) -> None:
+        self.statuses: Counter[int] = Counter()
+        self.latencies: list[float] = []
+
+    def burst(self, seconds: float) -> Burst:
+        return Burst(seconds, dict(self.statuses), sorted(1000 * one for one in self.latencies))
+
+
+class _Line(asyncio.Protocol):
+    """One connection; idle while it has nothing to ask."""
+
+    def __init__(
+        self, next_request: Callable[[], tuple[bytes, float] | None], tally: _Tally
+    ) -> None:
+        self.idle = asyncio.Event()
+        self.idle.set()
+        self.transport: asyncio.WriteTransport | None = None
+        self._next_request = next_request
+        self._tally = tally
+        self._since = 0.0
+        self._held = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.WriteTransport)
+        self.transport = transport
+
+    def go_on(self) -> None:
+        """Ask the next, if there is one."""
+        asked = self._next_request()
+        if asked is None or self.transport is None:
+            self.idle.set()
+            return
+        self.idle.clear()
+        request, self._since = asked
+        self.transport.write(request)
+
+    def data_received(self, data: bytes) -> None:
+        self._held += data
+        if _is_whole(self._held):
+            self._tally.statuses[int(self._held[9:12])] += 1
+            self._tally.latencies.append(perf_counter() - self._since)
+            self._held = b""
+            self.go_on()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        self.transport = None
+        if not self.idle.is_set():
+            self._tally.statuses[0] += 1
+            self.idle.set()
+
+
+def _is_whole(answer: bytes) -> bool:
+    head, mark, body = answer.partition(_HEAD_ENDS)
+    if not mark:
+        return False
+    length = head.lower().partition(_LENGTH)[2].partition(b"\r")[0]
+    return len(body) >= int(length or 0)
+
+
+class _connected:  # noqa: N801 - a context manager, used like a function
+    """So many connections inside."""
+
+    def __init__(
+        self,
+        url: str,
+        clients: int,
+        next_request: Callable[[], tuple[bytes, float] | None],
+        tally: _Tally,
+    ) -> None:
+        self._url = urlsplit(url)
+        self._clients = clients
+        self._make = lambda: _Line(next_request, tally)
+        self._lines: list[_Line] = []
+
+    async def __aenter__(self) -> list[_Line]:
+        loop = asyncio.get_running_loop()
+        host, port = self._url.hostname or "", self._url.port or 80
+        for _ in range(self._clients):
+            _, line = await loop.create_connection(self._make, host, port)
+            self._lines.append(line)
+        return self._lines
+
+    async def __aexit__(self, *_: object) -> None:
+        for line in self._lines:
+            if line.transport is not None:
+                line.transport.close()

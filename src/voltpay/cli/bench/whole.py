@@ -1,0 +1,95 @@
+"""A whole installation at work: accepting, draining, all at once, how soon it answers."""
+
+import asyncio
+from collections.abc import Sequence
+from time import perf_counter
+from typing import Final
+
+from msgspec import Struct
+
+from voltpay.app.house import House
+from voltpay.app.settings import Settings
+from voltpay.app.topology import STAGES
+from voltpay.cli.bench.crowd import Burst, closed, opened, payments
+from voltpay.core.errors import Broken
+from voltpay.processors.sandbox.control import SandboxControl
+
+_POLL_S: Final = 0.02
+_DRAIN_S: Final = 600.0
+TO_POSTED: Final = ("accepted", "deferred", "settled")
+TO_READ_MODEL: Final = (*TO_POSTED, "posted")
+
+
+class NotDrained(Broken):
+    """What was accepted did not reach its end in time."""
+
+
+class Whole(Struct, frozen=True):
+    """Payments a second from the first request to the end of all of them."""
+
+    posted_per_s: float
+    read_model_per_s: float
+
+
+async def accepted(settings: Settings, url: str, clients: int, seconds: float) -> Burst:
+    """Accept alone: both processors fail meanwhile, so that routing has nothing to do."""
+    await _let_fail(settings, failing=True)
+    return await closed(url, payments(url), clients=clients, seconds=seconds)
+
+
+async def drained(house: House, settings: Settings, count: int) -> float:
+    """Let the processors be well again; payments a second until all so many are posted."""
+    await _let_fail(settings, failing=False)
+    began = perf_counter()
+    await _until_empty(house, settings, TO_POSTED)
+    per_s = count / (perf_counter() - began)
+    await _until_empty(house, settings, TO_READ_MODEL)
+    return per_s
+
+
+async def all_at_once(house: House, settings: Settings, url: str, seconds: float) -> Whole:
+    """Accept, route, post and project at the same time; every 202 is found in the read model."""
+    before = await house.inquiry.count_payments()
+    began = perf_counter()
+    burst = await closed(url, payments(url), clients=32, seconds=seconds)
+    await _until_empty(house, settings, TO_POSTED)
+    posted_s = perf_counter() - began
+    await _until_empty(house, settings, TO_READ_MODEL)
+    whole_s = perf_counter() - began
+    found = await house.inquiry.count_payments() - before
+    if found != burst.count(202):
+        raise NotDrained(f"{burst.count(202)} were accepted, {found} are in the read model")
+    return Whole(found / posted_s, found / whole_s)
+
+
+async def offered(url: str, per_s: float, seconds: float) -> Burst:
+    """How soon payments are accepted that come at this rate."""
+    return await opened(url, payments(url), per_s=per_s, seconds=seconds)
+
+
+async def settle(house: House, settings: Settings) -> None:
+    """Wait until nothing is on its way."""
+    await _until_empty(house, settings, TO_READ_MODEL)
+
+
+async def _let_fail(settings: Settings, *, failing: bool) -> None:
+    for processor in settings.processors:
+        async with SandboxControl(processor.url) as control:
+            await control.set_failure(failing)
+
+
+async def _until_empty(house: House, settings: Settings, topics: Sequence[str]) -> None:
+    lanes = [
+        (getattr(settings.topics, topic), stage.group)
+        for stage in STAGES
+        for topic in stage.reads
+        if topic in topics
+    ]
+    end = perf_counter() + _DRAIN_S
+    while True:
+        waiting = sum([await house.engines.log.backlog(*lane) for lane in lanes])
+        if not waiting and not await house.routing.census.open_attempts():
+            return
+        if perf_counter() > end:
+            raise NotDrained(f"{waiting} records still wait")
+        await asyncio.sleep(_POLL_S)

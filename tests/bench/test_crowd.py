@@ -1,0 +1,66 @@
+"""Crowds: every answer is counted, and who is late is late since it was due."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from itertools import islice, repeat
+
+import msgspec
+
+from voltpay.cli.bench.crowd import closed, get, opened, payments
+from voltpay.cli.ports import free_ports
+from voltpay.foundation.runtime.serve import server_on
+
+STALL_S = 0.3
+
+
+def answering(seen, stall_at=None):
+    """An app that notes bodies, refuses every tenth, and stands still at one of them."""
+
+    async def app(scope, receive, send):
+        seen.append((await receive()).get("body", b""))
+        if len(seen) == stall_at:
+            await asyncio.sleep(STALL_S)
+        status = 503 if len(seen) % 10 == 0 else 202
+        headers = [(b"content-length", b"2")]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"{}"})
+
+    return app
+
+
+@asynccontextmanager
+async def listening(app):
+    """The app on a port; gives its address."""
+    (port,) = free_ports(1)
+    server, stop = server_on(app, port=port), asyncio.Event()
+    serving = asyncio.create_task(server.run_until(stop))
+    while not server.started:
+        await asyncio.sleep(0.01)
+    yield f"http://127.0.0.1:{port}"
+    stop.set()
+    await serving
+
+
+def test_every_payment_has_an_id_of_its_own():
+    bodies = [each.partition(b"\r\n\r\n")[2] for each in islice(payments("http://x:1"), 2_000)]
+    asked = [msgspec.json.decode(body) for body in bodies]
+    assert len({each["correlationId"] for each in asked}) == 2_000
+    assert {len(each["correlationId"]) for each in asked} == {36}
+    assert len({each["accountId"] for each in asked}) == 2_000
+
+
+async def test_a_closed_crowd_counts_every_answer_by_its_status():
+    seen = []
+    async with listening(answering(seen)) as url:
+        burst = await closed(url, payments(url), clients=4, seconds=0.3)
+    assert burst.count(202) + burst.count(503) == len(seen) == len(burst.latencies_ms) > 40
+    assert burst.count(503) == len(seen) // 10
+
+
+async def test_an_open_crowd_sends_at_its_rate_and_charges_a_stall_to_all_who_waited():
+    seen = []
+    async with listening(answering(seen, stall_at=50)) as url:
+        burst = await opened(url, repeat(get(url, "/")), per_s=200, seconds=1, clients=1)
+    assert len(seen) == 200
+    late = [each for each in burst.latencies_ms if each > 1000 * STALL_S / 3]
+    assert len(late) > 20
