@@ -30,7 +30,8 @@ import msgspec
 import uvloop
 from redis.asyncio import Redis
 
-from voltpay.cli.bench.crowd import closed, payments
+from voltpay.cli.bench.crowd import closed
+from voltpay.cli.bench.requests import payments
 from voltpay.cli.ports import free_ports
 from voltpay.foundation.engines.embedded import EmbeddedEngines
 

@@ -6,7 +6,8 @@ from itertools import islice, repeat
 
 import msgspec
 
-from voltpay.cli.bench.crowd import closed, get, opened, payments
+from voltpay.cli.bench.crowd import closed, opened
+from voltpay.cli.bench.requests import get, payments
 from voltpay.cli.ports import free_ports
 from voltpay.foundation.runtime.serve import server_on
 

@@ -75,11 +75,11 @@ def set_back(stack, topic, group):
 @contextmanager
 def small_disk(place, size, mode):
     """Inside, a folder is a file system of its own with so much room. Skips where it cannot be."""
-    if sys.platform != "linux" or os.geteuid() != 0:
-        pytest.skip("a small file system needs root on Linux: run the tests as root")
     place.mkdir(parents=True, exist_ok=True)
     options = f"size={size},mode={mode}"
-    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "voltpay-test", place], check=True)
+    mount = ["mount", "-t", "tmpfs", "-o", options, "voltpay-test", place]
+    if sys.platform != "linux" or subprocess.run(mount, check=False).returncode != 0:
+        pytest.skip("a small file system takes root on Linux, in a container CAP_SYS_ADMIN")
     try:
         yield place
     finally:

@@ -5,6 +5,7 @@ import re
 import signal
 
 import pytest
+from tests.faults.more import one_more
 from tests.faults.ordeal import ordeal
 from tests.faults.points import POINTS
 from tests.house.tree import SRC
@@ -30,6 +31,8 @@ SHORT = (
 """The points that the short set tries: after an effect, and before it is told to anybody."""
 STOPPED = ("route.after_attempt", "route.before_call", "route.after_call", "post.before_commit")
 STOPPED_S = 7
+LOST = "voltpay_routing_attempts_lost_total"
+"""Attempts that the process which stood still found taken over by the other one."""
 
 
 @pytest.fixture(scope="module")
@@ -75,10 +78,13 @@ def test_a_role_dies_at_a_point_under_load(stack, points, point):
 @pytest.mark.parametrize("point", STOPPED)
 def test_a_role_stands_still_at_a_point_for_longer_than_its_lease_and_goes_on(stack, points, point):
     pid = stack.pids()[POINTS[point]]
-    with ordeal(stack, 150 + list(POINTS).index(point)) as under_way:
+    lost = stack.metric("routing", LOST)
+    with ordeal(stack, 150 + list(POINTS).index(point)) as under_way, one_more(stack, "routing"):
         (points / point).write_text(STOP)
         stack.until((points / f"{point}.fired").exists)
         under_way.during(STOPPED_S)
         os.kill(pid, signal.SIGCONT)
+        if POINTS[point] == "routing":
+            stack.until(lambda: stack.metric("routing", LOST) > lost)
     assert stack.pids()[POINTS[point]] == pid
     (points / f"{point}.fired").unlink()

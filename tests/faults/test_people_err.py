@@ -128,7 +128,9 @@ def test_a_folder_that_others_may_write_into_is_refused(tmp_path):
     assert f"chmod go-w {data}" in refused_up(tmp_path, data)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="changes the owner")
+@pytest.mark.skipif(
+    os.geteuid() != 0, reason="only root gives a folder to another user: run the tests as root"
+)
 def test_a_folder_of_another_user_is_refused(tmp_path):
     lock = tmp_path / "data" / "supervisor.lock"
     lock.parent.mkdir()

@@ -1,5 +1,7 @@
 """A mistake in the settings is refused in one line: what is wrong, and how to mend it."""
 
+import sys
+
 import pytest
 from tests.faults.refusals import refused
 
@@ -104,7 +106,11 @@ def test_a_lower_bound_above_its_upper_one_is_refused(tmp_path, table, lower, up
     [
         ("no.toml", ("there is no file no.toml", "another --config")),
         (".", ("is a directory", "with --config")),
-        ("/proc/self/mem", ("/proc/self/mem cannot be read", "with --config")),
+        pytest.param(
+            "/proc/self/mem",
+            ("/proc/self/mem cannot be read", "with --config"),
+            marks=pytest.mark.skipif(sys.platform != "linux", reason="takes Linux's /proc"),
+        ),
     ],
 )
 def test_a_file_of_settings_that_cannot_be_read_is_refused(tmp_path, file, words):

@@ -87,8 +87,11 @@ def test_a_stop_under_load_answers_what_is_in_flight_and_loses_nothing(stack):
         statuses = dict(under_way.load.statuses)
         time.sleep(0.1)
         stack.start()
-    # Whatever was answered was answered in full; what came too late met no listener.
-    assert set(statuses) <= {"202", "422", "ConnectError"}, statuses
+    # Whatever was read was answered in full. What came too late met no listener, or was sent in the
+    # very moment in which its idle connection was closed.
+    broken = set(statuses) - {"202", "422", "ConnectError"}
+    assert not any(each.isdigit() for each in broken), statuses
+    assert sum(statuses[each] for each in broken) <= 2, statuses
     checked(stack)
 
 

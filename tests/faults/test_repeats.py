@@ -1,20 +1,16 @@
 """One id, many requests: the same again and another payment, whenever and however they come."""
 
 import json
-import subprocess
-import sys
 import threading
 import time
 import urllib.error
 import urllib.request
 import uuid
-from contextlib import contextmanager
 
 import pytest
+from tests.faults.more import one_more
 from tests.journeys.inside import charges_of
-from tests.stack import Stack, decoded, free_ports
-
-from voltpay.cli.installation import found
+from tests.stack import Stack, decoded
 
 CROWD = 100
 WINDOW_S = 2
@@ -25,44 +21,6 @@ def other_ingest(stack):
     """The address of a second ingest process, on the same engines."""
     with one_more(stack, "ingest") as url:
         yield url
-
-
-@contextmanager
-def one_more(stack, role):
-    """`voltpay run ROLE` on the engines of a running Voltpay; gives its address."""
-    (port,) = free_ports(1)
-    with found(stack.folder, None) as settings:
-        engines = {
-            "VOLTPAY_LOG_URL": settings.log_url,
-            "VOLTPAY_CACHE_URL": settings.cache_url,
-            "VOLTPAY_DATABASE_URL": settings.database_url.get_secret_value(),
-            "VOLTPAY_SECRET": settings.secret.get_secret_value(),
-            "VOLTPAY_PROCESSORS": json.dumps(
-                [json.loads(each.model_dump_json()) for each in settings.processors]
-            ),
-        }
-    command = [sys.executable, "-m", "voltpay", "run", role, "--port", str(port)]
-    output = stack.folder / f"{role}-{port}.out"
-    with output.open("wb") as out:
-        process = subprocess.Popen(
-            command, stdout=out, stderr=out, env=stack.environment() | engines, cwd=stack.folder
-        )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        stack.until(lambda: is_ready(url), timeout_s=30)
-        yield url
-    finally:
-        process.terminate()
-        assert process.wait(30) == 0, output.read_text()
-
-
-def is_ready(url):
-    """Whether a role answers that it is ready."""
-    try:
-        with urllib.request.urlopen(f"{url}/readyz", timeout=2) as answer:
-            return answer.status == 200
-    except OSError:
-        return False
 
 
 def post(url, payment_id, amount):

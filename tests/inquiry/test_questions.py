@@ -266,8 +266,9 @@ async def test_a_store_that_stands_still_is_as_good_as_away(
             asyncio.timeout(10),
             AsyncClient(transport=transport, base_url="http://voltpay") as client,
         ):
-            answer = await client.get(f"/payments/{payment().id}/status")
-        assert (answer.status_code, answer.json()["detail"]) == (503, "away: attempts")
+            for path in ("", "/status"):
+                answer = await client.get(f"/payments/{payment().id}{path}")
+                assert (answer.status_code, answer.json()["detail"]) == (503, "away: attempts")
         stand.still.clear()
         await stand.inquiry.part.close()
 

@@ -130,6 +130,14 @@ def test_an_attempt_that_is_proven_absent_holds_no_promise():
     assert found(altered(one, attempts={ID: [attempt("absent")]})) == {("lost", str(ID))}
 
 
+def test_a_payment_that_is_proven_absent_and_not_passed_on_yet_is_left_over_and_not_lost():
+    one = evidence(journals={"default": {}, "fallback": {}})
+    one = replace(one, ledger=without(one.ledger), read_model=without(one.read_model))
+    held = altered(one, attempts={ID: [attempt("absent", carried_on=False)]})
+    assert found(held) == {("left over", str(ID))}
+    assert found(held, is_drained=False) == set()
+
+
 def test_what_nobody_asked_for_is_made_up():
     clean = evidence()
     nobody = replace(clean, asked=[each for each in clean.asked if each.payment_id != ID])

@@ -134,13 +134,18 @@ async def test_a_chunked_body_may_have_trailers_but_not_without_end(http):
     assert http.desk.bodies == [b"ab"]
 
 
-@pytest.mark.parametrize(
-    "sent", [b"", b"GET /hel", b"GET /hello HTTP/1.1\r\nHost: t", b"\r\n"], ids=repr
-)
+@pytest.mark.parametrize("sent", [b"G", b"GET /hel", b"GET /hello HTTP/1.1\r\nHost: t"], ids=repr)
 async def test_a_head_that_comes_too_slowly_is_refused(sent):
     async with serving(head_timeout_s=0.2) as http, http.line() as line:
         await line.send(sent)
         await refused(line, 408, "headers-too-slow")
+
+
+@pytest.mark.parametrize("sent", [b"", b"\r\n"], ids=repr)
+async def test_a_connection_on_which_nothing_begins_is_closed_without_a_word(sent):
+    async with serving(head_timeout_s=0.2) as http, http.line() as line:
+        await line.send(sent)
+        assert await line.rest() == b""
 
 
 async def test_a_drip_of_bytes_does_not_prolong_the_time_for_a_head():

@@ -69,7 +69,7 @@ def trouble_of(settings: Settings, error: Exception, folder: Path | None = None)
     name = _setting_of(error)
     url = _urls(settings)[name]
     engine = "PostgreSQL" if name == "database_url" else "Redis"
-    where, address = _address_of(url, engine)
+    where, address = address_of(url, engine)
     speaks = None if address is None or url.startswith("rediss:") else spoken_at(address)
     variable = f"VOLTPAY_{name.upper()}"
     if speaks not in {None, engine}:
@@ -78,7 +78,8 @@ def trouble_of(settings: Settings, error: Exception, folder: Path | None = None)
     for word, mend in _NEVER.items():
         if word in said:
             return Trouble(f"{name} ({where}) is refused: {said}", mend.format(name=variable))
-    if speaks == engine:
+    was_asked = address is not None and not url.startswith("rediss:")
+    if speaks == engine or not (was_asked or isinstance(error, LogAway | CacheAway | DatabaseAway)):
         return None
     mend = f"see the logs of the engines in {folder}" if folder else f"start it, or mend {variable}"
     return Trouble(f"{name} ({where}) does not answer: {said}", mend, is_away=True)
@@ -100,9 +101,10 @@ def spoken_at(address: tuple[str, int] | str) -> str | None:
     answer = _answer(address, _PING)
     if answer.startswith((b"+", b"-")):
         return "Redis"
-    if answer:
-        return "something else"
-    return "PostgreSQL" if _answer(address, _SSL_REQUEST) in {b"S", b"N"} else None
+    # PostgreSQL hangs up on it; a pooler in front of one may answer with an error first.
+    if not answer or answer.startswith(b"E"):
+        return "PostgreSQL" if _answer(address, _SSL_REQUEST) in {b"S", b"N"} else None
+    return "something else"
 
 
 async def _asked(settings: Settings) -> list[Exception | None]:
@@ -134,23 +136,26 @@ def _urls(settings: Settings) -> dict[str, str]:
     }
 
 
-def _address_of(url: str, engine: str) -> tuple[str, tuple[str, int] | str | None]:
+def address_of(url: str, engine: str) -> tuple[str, tuple[str, int] | str | None]:
     """How to show where an engine is, without its password, and where to connect to."""
     parts = urlsplit(url)
     shown = parts.netloc.rpartition("@")[2]
     if "," in shown:
         return shown, None
-    port = parts.port or _PORTS[engine]
-    folder = parse_qs(parts.query).get("host", [""])[0]
-    if parts.scheme == "unix" or folder.startswith("/"):
-        path = f"{folder}/.s.PGSQL.{port}" if folder else unquote(parts.path)
+    query = parse_qs(parts.query)
+    port = parts.port or int(query.get("port", [str(_PORTS[engine])])[0])
+    host = unquote(parts.hostname or "") or query.get("host", [""])[0]
+    if parts.scheme == "unix":
+        return unquote(parts.path), unquote(parts.path)
+    if host.startswith("/"):
+        path = f"{host}/.s.PGSQL.{port}"
         return path, path
-    host = parts.hostname or folder or "localhost"
+    host = host or "localhost"
     return f"{host}:{port}", (host, port)
 
 
 def _answer(address: tuple[str, int] | str, question: bytes) -> bytes:
-    with contextlib.suppress(OSError), _connected(address) as line:
+    with contextlib.suppress(OSError, UnicodeError), _connected(address) as line:
         line.settimeout(_LISTEN_S)
         line.sendall(question)
         return line.recv(64)

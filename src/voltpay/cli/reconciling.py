@@ -25,7 +25,8 @@ def sources_of(house: House, settings: Settings) -> Sources:
     for stage in STAGES:
         for topic in stage.reads:
             lane = getattr(settings.topics, topic), stage.group
-            lanes[f"payment.{topic}"] = Lane(
+            name = f"payment.{topic}"
+            lanes[f"{name} for {stage.group}" if name in lanes else name] = Lane(
                 partial(engines.log.backlog, *lane), partial(engines.admin.unfinished, *lane)
             )
     return Sources(
@@ -38,7 +39,7 @@ def sources_of(house: House, settings: Settings) -> Sources:
 
 
 def _summaries_of(house: House, code: str) -> Summaries:
-    counted = {each.name for each in house.processors if code in each.currencies}
+    counted = {each.name for each in house.processors if each.currencies == {code}}
 
     async def summaries(from_ms: int, to_ms: int) -> Mapping[str, Tally] | None:
         found = await house.inquiry.totals(from_ms, to_ms, code)
@@ -68,11 +69,13 @@ async def reconcile(
     """
     sources = sources_of(house, settings)
     try:
-        first = compare(await gather(sources, window, asked), is_drained=is_drained)
+        seen = await gather(sources, window, asked)
+        first = compare(seen, is_drained=is_drained)
         if first.holds:
             return first
         await asyncio.sleep(_POLL_S)
-        return agreed(first, compare(await gather(sources, window, asked), is_drained=is_drained))
+        again = await gather(sources, window, asked, before=seen)
+        return agreed(first, compare(again, is_drained=is_drained))
     finally:
         await sources.database.close()
 

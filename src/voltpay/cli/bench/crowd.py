@@ -6,23 +6,21 @@ stalls is charged for all who had to wait (no coordinated omission).
 """
 
 import asyncio
-import os
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
-from itertools import count
+from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Final
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-Requests = Iterator[bytes]
-"""Whole HTTP/1.1 requests, one after the other, without end."""
+from voltpay.cli.bench.requests import Requests
 
 _HEAD_ENDS: Final = b"\r\n\r\n"
 _LENGTH: Final = b"content-length: "
 _TICK_S: Final = 0.001
-_ACCOUNTS: Final = 10_000
+_LOST: Final = 0
+"""The status of a request without an answer."""
 
 
 class Burst(Struct, frozen=True):
@@ -44,33 +42,6 @@ class Burst(Struct, frozen=True):
         """That percentile of the answers' times."""
         ordered = self.latencies_ms
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
-
-
-def payments(url: str, account: str = '"accountId":"account-{}"') -> Requests:
-    """Requests to pay: every id a new one, ten thousand accounts. `account` is how one is named."""
-    mark = os.urandom(8).hex()
-    before, after = account.split("{}")
-    for number in count():
-        body = (
-            f'{{"correlationId":"{mark[:8]}-{mark[8:12]}-4{mark[12:15]}-8{number >> 48:03x}-'
-            f'{number & 0xFFFFFFFFFFFF:012x}","amount":19.90,'
-            f"{before}{number * 7919 % _ACCOUNTS}{after}}}"
-        )
-        yield post(url, "/payments", body)
-
-
-def post(url: str, path: str, body: str) -> bytes:
-    """A POST of JSON."""
-    host = urlsplit(url).netloc
-    return (
-        f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n{body}"
-    ).encode()
-
-
-def get(url: str, path: str) -> bytes:
-    """A GET."""
-    return f"GET {path} HTTP/1.1\r\nHost: {urlsplit(url).netloc}\r\n\r\n".encode()
 
 
 async def closed(url: str, requests: Requests, *, clients: int, seconds: float) -> Burst:
@@ -107,9 +78,10 @@ async def opened(
             if (early_s := at - perf_counter()) > 0:
                 await asyncio.sleep(max(early_s, _TICK_S))
             due.append(at)
-            idle = next((line for line in lines if line.idle.is_set()), None)
+            idle = next((line for line in lines if line.is_free), None)
             if idle is not None:
                 idle.go_on()
+        tally.statuses[_LOST] += 0 if any(line.transport for line in lines) else len(due)
         await asyncio.gather(*(line.idle.wait() for line in lines))
     return tally.burst(seconds)
 
@@ -141,9 +113,14 @@ class _Line(asyncio.Protocol):
         assert isinstance(transport, asyncio.WriteTransport)
         self.transport = transport
 
+    @property
+    def is_free(self) -> bool:
+        """Whether it may ask."""
+        return self.transport is not None and self.idle.is_set()
+
     def go_on(self) -> None:
         """Ask the next, if there is one."""
-        asked = self._next_request()
+        asked = self._next_request() if self.transport else None
         if asked is None or self.transport is None:
             self.idle.set()
             return
@@ -162,7 +139,7 @@ class _Line(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self.transport = None
         if not self.idle.is_set():
-            self._tally.statuses[0] += 1
+            self._tally.statuses[_LOST] += 1
             self.idle.set()
 
 

@@ -12,7 +12,8 @@ from typing import Final
 
 from rich.console import Console
 
-from voltpay.cli.bench.crowd import closed, payments
+from voltpay.cli.bench.crowd import closed
+from voltpay.cli.bench.requests import payments
 from voltpay.cli.trial import free_ports, started
 
 _MIB: Final = 1024

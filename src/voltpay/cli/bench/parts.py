@@ -13,7 +13,8 @@ from pyreqwest.client import ClientBuilder
 
 from voltpay.app.house import House
 from voltpay.app.settings import Settings
-from voltpay.cli.bench.crowd import closed, get
+from voltpay.cli.bench.crowd import closed
+from voltpay.cli.bench.requests import get
 from voltpay.core.ids import PaymentId
 from voltpay.core.messages import Attempt, PaymentSettled
 from voltpay.core.payment import FINGERPRINT_FIELDS, Fingerprint, Payment

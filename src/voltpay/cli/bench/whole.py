@@ -10,7 +10,8 @@ from msgspec import Struct
 from voltpay.app.house import House
 from voltpay.app.settings import Settings
 from voltpay.app.topology import STAGES
-from voltpay.cli.bench.crowd import Burst, closed, opened, payments
+from voltpay.cli.bench.crowd import Burst, closed, opened
+from voltpay.cli.bench.requests import payments
 from voltpay.core.errors import Broken
 from voltpay.processors.sandbox.control import SandboxControl
 

@@ -18,6 +18,8 @@ from voltpay.foundation.seams.clock import Chance, Clock
 from voltpay.foundation.seams.log import Consumer, Delivery
 
 _OWN_AGAIN_S: Final = 0.1
+_GROWTHS: Final = 16
+"""So many good batches bring one from nothing back to its full size."""
 _SIZES: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
 
 log = structlog.get_logger()
@@ -62,6 +64,8 @@ class BatchLoop:
         self._publish = publish
         self._limits = limits
         self._count = limits.count_max
+        # Slowly: each time that it is too much again costs a whole statement's time.
+        self._grows_by = max(1, limits.count_max // _GROWTHS)
         self._backoff = Backoff(chance)
         self._gravedigger = Gravedigger(name, consumer, publish, clock)
         self._before, self._after = f"{name}.before_publish", f"{name}.after_publish"
@@ -104,7 +108,7 @@ class BatchLoop:
         if deliveries:
             began = perf_counter()
             await self._handle(deliveries)
-            self._count = min(self._limits.count_max, 2 * self._count)
+            self._count = min(self._limits.count_max, self._count + self._grows_by)
             BATCH_SIZE.labels(self.name).observe(len(deliveries))
             BATCH_SECONDS.labels(self.name).observe(perf_counter() - began)
 

@@ -1,7 +1,6 @@
 """HTTP/1.1 as Voltpay takes it: bounded heads, one meaning or none, every refusal a problem.
 
-uvicorn's protocol on httptools, with what that leaves open: how large and how slow a head may be,
-what answers a malformed request, and what becomes of a connection whose body was not read.
+uvicorn's protocol on httptools, with what that leaves open about large, slow and malformed heads.
 """
 
 import asyncio
@@ -19,16 +18,15 @@ from voltpay.foundation.runtime.http import ANSWERS, request_id_of, whole_proble
 
 HEAD_TIMEOUT_S: Final = 10.0
 BODY_TIMEOUT_S: Final = 150.0
-"""Longer than a handler's own bound may be: for handlers that have none."""
+"""For handlers without a bound of their own, which is shorter."""
 _LINGER_S: Final = 2.0
 
 
 class StrictHttp(HttpToolsProtocol):
     """One connection. A refusal closes it, after what came before on it is answered.
 
-    A head is bounded as `heads` says, and takes at most `head_timeout_s` from its first byte, or
-    from the beginning of the connection; a body `body_timeout_s`. An answer before the end of the
-    request's body closes the connection, too: where the next request begins would be a guess.
+    A head is bounded as `heads` says, and takes at most `head_timeout_s`; a body `body_timeout_s`.
+    An answer before the body's end closes it, too: where the next request begins would be a guess.
     """
 
     head_timeout_s: ClassVar[float] = HEAD_TIMEOUT_S
@@ -154,8 +152,7 @@ class StrictHttp(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         self._forget_timer()
         self.flow.resume_reading()
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
+        self.transport.write_eof()
         self._timer = self.loop.call_later(_LINGER_S, self.transport.close)
 
     def _await_rest(self) -> None:
@@ -171,11 +168,14 @@ class StrictHttp(HttpToolsProtocol):
     def _bound(self, late: Callable[[], None], timeout_s: float) -> None:
         if self._timer is None or self._late != late:
             self._forget_timer()
-            self._late = late
-            self._timer = self.loop.call_later(timeout_s, late)
+            self._late, self._timer = late, self.loop.call_later(timeout_s, late)
 
     def _head_is_late(self) -> None:
-        self._refuse(heads.HeadersTooSlow(f"at most {self.head_timeout_s:g} s"))
+        # An answer to nothing might be taken for the one to a request that comes just now.
+        if self._is_begun:
+            self._refuse(heads.HeadersTooSlow(f"at most {self.head_timeout_s:g} s"))
+        else:
+            self._linger()
 
     def _body_is_late(self) -> None:
         self._refuse(heads.BodyTooSlow(f"at most {self.body_timeout_s:g} s"))

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final, Generic, TypeVar
 
 import msgspec
@@ -23,7 +23,7 @@ _REFUSED = Counter(
 )
 
 
-_ASKED_MAX: Final = 3
+_ASKED_AGAIN_MAX: Final = 2
 """A replica that lags gives an outdated answer again and again: then it is given as it is."""
 
 
@@ -141,12 +141,13 @@ class Cached(Generic[T]):
 
         Whoever joined in the meantime may have seen the newer one already.
         """
-        answered = None
-        for _ in range(_ASKED_MAX):
-            with self._bound():
-                answered = await ask()
+        with self._bound():
+            answered = await ask()
+        for _ in range(_ASKED_AGAIN_MAX):
             if answered is None or await self._put(key, *answered):
                 break
+            with suppress(TooManyQuestions), self._bound():
+                answered = await ask()
         return None if answered is None else answered[1]
 
     async def _put(self, key: str, version: int, value: T) -> bool:

@@ -136,14 +136,14 @@ class Payments:
 
     async def _posted_of(self, payment_id: PaymentId) -> tuple[int, Posted] | None:
         """None, too, when a source is away: then the others are asked as well."""
-        try:
-            row = await self._from.reader.payment(payment_id)
-            if row is None:
-                return None
-            charges = await self._from.charges_of(payment_id)
-        except Unavailable:
+        timeout_ms = self._from.timeout_ms
+        row = await _or_lost(self._from.reader.payment(payment_id), timeout_ms)
+        if not isinstance(row, PostedPayment):
             return None
-        return Standing.RANK_POSTED, Posted(row, charges)
+        charges = await _or_lost(self._from.charges_of(payment_id), timeout_ms)
+        return (
+            (Standing.RANK_POSTED, Posted(row, charges)) if isinstance(charges, Charges) else None
+        )
 
     async def _cached(self, payment_id: PaymentId) -> Standing | None:
         try:
@@ -181,14 +181,24 @@ async def _or_lost(asked: Awaitable[T], timeout_ms: int) -> T | Unavailable:
     for that either.
     """
     task = asyncio.ensure_future(asked)
-    await asyncio.wait([task], timeout=timeout_ms / 1000)
-    if not task.done():
+    task.add_done_callback(_hear)
+    try:
+        await asyncio.wait([task], timeout=timeout_ms / 1000)
+    finally:
+        is_late = not task.done()
         task.cancel()
+    if is_late:
         return SourceSlow(f"no answer within {timeout_ms} ms")
     try:
         return task.result()
     except Unavailable as error:
         return error
+
+
+def _hear(task: asyncio.Future[T]) -> None:
+    """What a question that was given up ends with is nobody's news any more."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _told(known: Known) -> Standing:

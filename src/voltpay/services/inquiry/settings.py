@@ -16,7 +16,7 @@ class InquirySettings(BaseModel):
         64, ge=1, le=10_000, description="Questions that may be at the database at once"
     )
     source_timeout_ms: int = Field(
-        5_000, ge=10, le=60_000, description="How long a store is asked where a payment is"
+        2_500, ge=10, le=60_000, description="How long a store is asked where a payment is"
     )
     account_ttl_ms: int = Field(
         60_000, ge=100, le=86_400_000, description="How long an account's answers are cached"

@@ -120,10 +120,7 @@ def _of_read_model(evidence: Evidence) -> Iterator[Difference]:
 
 
 def _of_summaries(evidence: Evidence) -> Iterator[Difference]:
-    """I7: what we say of a window is what the processors say of it, edges included.
-
-    But for what is on its way: until that is booked, it is in no answer.
-    """
+    """I7: what we say of a window is what the processors say, but for what is on its way."""
     settled = {
         processor: [
             execution
@@ -165,6 +162,9 @@ def _left_over(evidence: Evidence) -> Iterator[Difference]:
         for each in attempts:
             if each.is_open:
                 detail = f"attempt at {each.processor} is {each.state}"
+                yield Difference("left over", str(payment_id), detail)
+            elif not each.carried_on and each.state == "absent":
+                detail = f"absent at {each.processor}, and not passed on yet"
                 yield Difference("left over", str(payment_id), detail)
             elif each.state in {"executed", "declined"} and payment_id not in evidence.ledger:
                 detail = f"{each.state} by {each.processor}, and not in the ledger"

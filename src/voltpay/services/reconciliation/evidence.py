@@ -26,17 +26,26 @@ class Posted(Struct, frozen=True):
 
 
 class AttemptSeen(Struct, frozen=True):
-    """An attempt row: `is_open` while its outcome is not known or not proven."""
+    """An attempt row: `is_open` while its outcome is not known or not proven.
+
+    `carried_on`: its payment was passed on, or is in the books, as far as routing has seen.
+    """
 
     processor: str
     state: str
     amount_minor: int
     requested_at_ms: int
+    carried_on: bool = True
 
     @property
     def is_open(self) -> bool:
         """Whether the payment is in this attempt's custody."""
         return self.state in {"sending", "unknown", "parked"}
+
+    @property
+    def holds(self) -> bool:
+        """Whether the payment is not lost by this row: the sweeper passes on what nobody has."""
+        return self.state != "absent" or not self.carried_on
 
 
 class Asked(Struct, frozen=True):

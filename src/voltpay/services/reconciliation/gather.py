@@ -8,9 +8,6 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-from voltpay.core.codec import decode
-from voltpay.core.errors import Broken
-from voltpay.core.messages import standing_of
 from voltpay.foundation.engines.postgres.pool import Row, Session
 from voltpay.services.reconciliation.audits import AUDITS, OF_READ_MODEL
 from voltpay.services.reconciliation.evidence import (
@@ -22,18 +19,22 @@ from voltpay.services.reconciliation.evidence import (
     Posted,
     SummarySeen,
 )
+from voltpay.services.reconciliation.on_its_way import payments_on_log, promises_of
 from voltpay.services.reconciliation.sources import Journal, Sources, Window, windows_among
 
 _SHOWN_MAX: Final = 1_000
 
 
-async def gather(sources: Sources, window: Window, asked: Sequence[Asked] = ()) -> Evidence:
-    """All evidence of a window. `asked` is a client's history, where there is one."""
+async def gather(
+    sources: Sources, window: Window, asked: Sequence[Asked] = (), *, before: Evidence | None = None
+) -> Evidence:
+    """All evidence of a window; a client's history; again the summaries of a look `before`."""
     journals = {name: await _journal(journal, window) for name, journal in sources.journals.items()}
     # What was promised is on the log, or further on: so each is read before the next.
-    promised = await _promised(sources) if window == Window() else frozenset()
-    on_log = await _on_log(sources)
-    summaries = await _summaries(sources, journals, window)
+    promised = await promises_of(sources) if window == Window() else frozenset()
+    on_log = await payments_on_log(sources)
+    spans = _spans(before) if before else windows_among(_times(journals), window)
+    summaries = await _summaries(sources, spans)
     async with sources.database.transaction("repeatable_read") as session:
         waiting = {name: await lane.backlog() for name, lane in sources.lanes.items()}
         bounds = (_moment(window.from_ms), _moment(window.to_ms))
@@ -54,32 +55,13 @@ async def gather(sources: Sources, window: Window, asked: Sequence[Asked] = ()) 
         )
 
 
-async def _promised(sources: Sources) -> frozenset[UUID]:
-    return frozenset([each async for page in sources.promised() for each in page])
+def _spans(before: Evidence) -> Sequence[tuple[int, int]]:
+    return [(each.from_ms, each.to_ms) for each in before.summaries]
 
 
-async def _on_log(sources: Sources) -> frozenset[UUID]:
-    found: set[UUID] = set()
-    for lane in sources.lanes.values():
-        async for bodies in lane.unfinished():
-            found.update(each for each in map(_about, bodies) if each is not None)
-    return frozenset(found)
-
-
-def _about(body: bytes) -> UUID | None:
-    """The payment of a record; None for bytes that are no message, or a letter round such."""
-    try:
-        payment_id = standing_of(decode(body))[0]
-    except Broken:
-        return None
-    return UUID(payment_id) if payment_id else None
-
-
-async def _summaries(
-    sources: Sources, journals: Mapping[str, Mapping[UUID, Sequence[Execution]]], window: Window
-) -> Sequence[SummarySeen]:
+async def _summaries(sources: Sources, spans: Sequence[tuple[int, int]]) -> Sequence[SummarySeen]:
     seen = []
-    for from_ms, to_ms in windows_among(_times(journals), window):
+    for from_ms, to_ms in spans:
         totals = await sources.summaries(from_ms, to_ms)
         if totals is None:
             break
@@ -106,7 +88,7 @@ async def _journal(journal: Journal, window: Window) -> Mapping[UUID, Sequence[E
 
 
 _ATTEMPTS: Final = """
-    select payment_id, processor, state, amount_minor,
+    select payment_id, processor, state, amount_minor, posted,
            (extract(epoch from requested_at) * 1000)::bigint as requested_at_ms
       from routing.attempt where requested_at between $1 and $2 order by payment_id, number"""
 _LEDGER: Final = """
@@ -131,7 +113,11 @@ async def _attempts(
     found: dict[UUID, list[AttemptSeen]] = {}
     for row in await session.fetch(_ATTEMPTS, *bounds):
         seen = AttemptSeen(
-            row["processor"], row["state"], row["amount_minor"], row["requested_at_ms"]
+            row["processor"],
+            row["state"],
+            row["amount_minor"],
+            row["requested_at_ms"],
+            row["posted"],
         )
         found.setdefault(_uuid(row), []).append(seen)
     return found

@@ -17,7 +17,8 @@ def of_promises(evidence: Evidence) -> Iterator[Difference]:
         if payment_id not in evidence.ledger and not _is_held(evidence, payment_id):
             yield Difference("lost", str(payment_id), "answered with 202, and in no store")
     for payment_id, each in asked.items():
-        if each.others_minor and payment_id not in evidence.conflicts:
+        known = {*evidence.conflicts, *evidence.on_log, *evidence.dead.values()}
+        if each.others_minor and payment_id not in known:
             detail = f"202 for {each.amount_minor} and for {sorted(each.others_minor)}"
             yield Difference("promised twice", str(payment_id), detail)
     for payment_id, posted in evidence.ledger.items() if asked else ():
@@ -26,7 +27,7 @@ def of_promises(evidence: Evidence) -> Iterator[Difference]:
 
 def _is_held(evidence: Evidence, payment_id: UUID) -> bool:
     return (
-        any(each.state != "absent" for each in evidence.attempts.get(payment_id, ()))
+        any(each.holds for each in evidence.attempts.get(payment_id, ()))
         or payment_id in evidence.on_log
         or payment_id in evidence.conflicts
         or payment_id in evidence.dead.values()

@@ -100,7 +100,7 @@ class SweepSettings(BaseModel):
         default=5_000, ge=100, le=600_000, description="Pause between two rounds."
     )
     after_ms: int = Field(
-        default=20_000,
+        default=30_000,
         ge=100,
         le=86_400_000,
         description="Age of a settled attempt that is looked at.",

@@ -42,7 +42,7 @@ def is_readable(url: str) -> bool:
     try:
         make: Callable[[], AbstractConnection] = ConnectionPool.from_url(url).make_connection
         make()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RedisError):
         return False
     return True
 
