@@ -17,8 +17,8 @@ demo: $(READY) ## play a minute of payments with failing processors, then reconc
 up: $(READY) ## run Voltpay with its own engines, until Ctrl-C (ARGS=…)
 	$(BIN)/voltpay up $(ARGS)
 
-bench: $(READY) ## measure accepting and draining on this machine (ARGS=…)
-	$(BIN)/voltpay bench $(ARGS)
+bench: $(READY) ## measure this machine, Voltpay beside a bare loop (ARGS=…)
+	$(BIN)/voltpay bench --bare benchmarks/bare.py $(ARGS)
 
 test: $(READY) ## run the short set of tests (ARGS=…)
 	$(PYTEST) -m "not slow" $(ARGS)

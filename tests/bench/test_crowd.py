@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 from itertools import islice, repeat
 
 import msgspec
+import pytest
+import uvloop
 
 from voltpay.cli.bench.crowd import closed, opened
 from voltpay.cli.bench.requests import get, payments
@@ -50,10 +52,15 @@ def test_every_payment_has_an_id_of_its_own():
     assert len({each["accountId"] for each in asked}) == 2_000
 
 
-async def test_a_closed_crowd_counts_every_answer_by_its_status():
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_a_closed_crowd_counts_every_answer_by_its_status(run):
     seen = []
-    async with listening(answering(seen)) as url:
-        burst = await closed(url, payments(url), clients=4, seconds=0.3)
+
+    async def crowd():
+        async with listening(answering(seen)) as url:
+            return await closed(url, payments(url), clients=4, seconds=0.3)
+
+    burst = run(crowd())
     assert burst.count(202) + burst.count(503) == len(seen) == len(burst.latencies_ms) > 40
     assert burst.count(503) == len(seen) // 10
 

@@ -14,7 +14,7 @@ import redis
 from tests.faults.engines import cache_client, set_back
 from tests.faults.points import POINTS
 
-from voltpay.core.errors import Unavailable
+from voltpay.core.errors import VoltpayError
 
 PER_MINUTE: Final = 26
 DOWN_S: Final = 8
@@ -133,7 +133,7 @@ class Hand:
         while True:
             try:
                 self._acts[strike.kind](strike)
-            except (OSError, KeyError, redis.RedisError, Unavailable) as error:
+            except (OSError, KeyError, redis.RedisError, VoltpayError) as error:
                 if time.monotonic() > end:
                     return f"met nobody ({type(error).__name__})"
                 time.sleep(0.1)

@@ -9,7 +9,7 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from time import perf_counter
-from typing import Final
+from typing import Final, cast
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -110,8 +110,8 @@ class _Line(asyncio.Protocol):
         self._held = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
-        self.transport = transport
+        # uvloop's own is one by its methods only.
+        self.transport = cast("asyncio.WriteTransport", transport)
 
     @property
     def is_free(self) -> bool:

@@ -1,5 +1,6 @@
 """Parts by themselves: the ledger's batches, routing's choice, answers out of the cache."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -40,7 +41,7 @@ async def empty_ledger(house: House, settings: Settings) -> AsyncIterator[Postgr
     await admin.execute(f"drop database if exists {_DATABASE} with (force)")
     await admin.execute(f"create database {_DATABASE}")
     other = url.replace("/voltpay?", f"/{_DATABASE}?")
-    migrate_up(other)
+    await asyncio.to_thread(migrate_up, other)
     ledger = PostgresLedger(
         Postgres(other, name="bench-ledger", size_max=1), Postgres(other, name="bench", size_max=2)
     )
