@@ -177,11 +177,11 @@ def with_the_log_stopped(ask):
 
 
 def without(name, ask):
-    """An error while an engine is dead."""
+    """An error while an engine is dead: the last of PostgreSQL's processes ends a moment later."""
 
     def answer(stack):
         with away(stack, name):
-            return ask(stack)
+            return stack.until(lambda: (got := ask(stack))[0] == 503 and got)
 
     return answer
 
