@@ -8,7 +8,8 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 from schemathesis.openapi.checks import RejectedPositiveData
 
-EXAMPLES = 100
+EXAMPLES = 200
+ACCEPTED_MIN = 20
 SEED = 2025
 CONFIG = {
     "seed": SEED,
@@ -50,7 +51,7 @@ def test_requests_right_and_wrong_are_answered_as_the_document_says(stack):
                 each.response.status_code for each in event.recorder.interactions.values()
             )
     assert not found, "\n\n".join(dict.fromkeys(found))
-    assert answers[202] > EXAMPLES / 10
+    assert answers[202] > ACCEPTED_MIN
     assert answers[422] > EXAMPLES
     assert answers[200] > EXAMPLES
     assert not [status for status in answers if status >= 500]

@@ -136,6 +136,8 @@ def test_a_payment_that_is_proven_absent_and_not_passed_on_yet_is_left_over_and_
     held = altered(one, attempts={ID: [attempt("absent", carried_on=False)]})
     assert found(held) == {("left over", str(ID))}
     assert found(held, is_drained=False) == set()
+    booked = altered(evidence(), attempts={ID: [attempt("absent", carried_on=False), attempt()]})
+    assert found(booked) == set()
 
 
 def test_what_nobody_asked_for_is_made_up():

@@ -163,10 +163,12 @@ def _left_over(evidence: Evidence) -> Iterator[Difference]:
             if each.is_open:
                 detail = f"attempt at {each.processor} is {each.state}"
                 yield Difference("left over", str(payment_id), detail)
-            elif not each.carried_on and each.state == "absent":
+            elif payment_id in evidence.ledger:
+                continue
+            elif each.state == "absent" and not each.carried_on:
                 detail = f"absent at {each.processor}, and not passed on yet"
                 yield Difference("left over", str(payment_id), detail)
-            elif each.state in {"executed", "declined"} and payment_id not in evidence.ledger:
+            elif each.state in {"executed", "declined"}:
                 detail = f"{each.state} by {each.processor}, and not in the ledger"
                 yield Difference("unposted", str(payment_id), detail)
     for letter, about in evidence.dead.items():
