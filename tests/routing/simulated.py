@@ -31,7 +31,8 @@ from voltpay.processors.seam import (
 )
 from voltpay.processors.settings import ProcessorSettings
 from voltpay.services.routing.attempts import Attempts, AttemptView
-from voltpay.services.routing.lanes import Lane, Lanes
+from voltpay.services.routing.lane import Lane
+from voltpay.services.routing.lanes import Lanes
 from voltpay.services.routing.repeats import Repeats
 from voltpay.services.routing.resolve import Resolve
 from voltpay.services.routing.route import Route

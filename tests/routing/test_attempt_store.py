@@ -273,8 +273,8 @@ async def test_the_explanation_is_a_document_of_the_database(
 ) -> None:
     one = house()
     payment = a_payment()
-    slot_choice = one.route._choice(payment)
-    await one.store.open([an_opening(payment, explanation=slot_choice.explained_json())])
+    chosen = one.route._chosen(payment)
+    await one.store.open([an_opening(payment, explanation=chosen.explained)])
     verdicts = await database.fetch_value(
         "select jsonb_path_query_array(explanation, '$.offers[*].verdict')::text"
         " from routing.attempt"

@@ -9,7 +9,8 @@ from tests.routing.simulated import SimulatedProcessor, SteeredClock, processor_
 
 from voltpay.services.routing.breaker import State
 from voltpay.services.routing.choose import Gate, expected_ms
-from voltpay.services.routing.lanes import Call, HealthSeen, Lane, Lanes, Signal
+from voltpay.services.routing.lane import Call, HealthSeen, Lane, Signal
+from voltpay.services.routing.lanes import Lanes
 from voltpay.services.routing.pace import Latency, grown, measured, shrunk
 from voltpay.services.routing.settings import BreakerSettings, RoutingSettings
 

@@ -263,7 +263,8 @@ async def test_a_batch_of_many_is_resolved_in_one_run(house: Houses) -> None:
 
 
 def _opening_of(one: House, payment: Payment) -> object:
-    choice = one.route._choice(payment)
-    assert choice.offer is not None
-    with one.route._slot(choice, choice.offer) as slot:
-        return one.route._opening(payment, slot, 1)
+    chosen = one.route._chosen(payment)
+    assert chosen.choice.offer is not None
+    slot = one.route._entered(chosen, chosen.choice.offer)
+    slot.lane.leave(slot.call)
+    return one.route._opening(payment, slot, 1)

@@ -33,7 +33,7 @@ from voltpay.core.payment import Payment
 from voltpay.foundation.engines.postgres.pool import Postgres
 from voltpay.processors.seam import Charge, Executed, Outcome
 from voltpay.services.routing.attempts import AttemptState, Closing, Opening
-from voltpay.services.routing.lanes import HealthSeen
+from voltpay.services.routing.lane import HealthSeen
 from voltpay.services.routing.route import NotForRouting, Unroutable
 
 Houses = Callable[..., House]

@@ -17,8 +17,8 @@ def a_room(capacity: int, *, low_due: bool = False, high_idle: bool = False) -> 
 
 
 def test_a_worker_asks_for_a_handful_and_waits_while_less_than_half_of_one_fits():
-    room = a_room(100)
-    room.reserve_high(70)
+    room = a_room(40)
+    room.reserve_high(10)
     assert room.for_high() == 20
     room.reserve_high(18)
     assert room.for_high() == 12
@@ -26,6 +26,14 @@ def test_a_worker_asks_for_a_handful_and_waits_while_less_than_half_of_one_fits(
     assert room.for_high() == 0
     room.leave_high()
     assert room.for_high() == 10
+
+
+def test_a_large_room_is_filled_in_few_takes():
+    room = Room(lambda: 100, take_min=10, take_max=200)
+    room.reserve_high(76)
+    assert room.for_high() == 0
+    room.leave_high()
+    assert room.for_high() == 25
 
 
 def test_what_was_asked_for_and_not_got_is_free_again():

@@ -167,6 +167,7 @@ def _dispatch_limits(dispatch: DispatchSettings) -> WindowLimits:
         workers_max=dispatch.workers_max,
         take_min=dispatch.take_min,
         take_max=dispatch.take_max,
+        pace_ms=dispatch.pace_ms,
         backlog_high=dispatch.backlog_high,
         backlog_low=dispatch.backlog_low,
         delay_ms=dispatch.deferred_delay_ms,
@@ -174,8 +175,8 @@ def _dispatch_limits(dispatch: DispatchSettings) -> WindowLimits:
 
 
 _BATCH_LIMITS: Final[Mapping[str, Callable[[Settings], BatchLimits]]] = {
-    "post": lambda settings: BatchLimits(settings.ledger.batch_max),
-    "project": lambda settings: BatchLimits(settings.inquiry.batch_max),
+    "post": lambda settings: BatchLimits(settings.ledger.batch_max, settings.ledger.pace_ms),
+    "project": lambda settings: BatchLimits(settings.inquiry.batch_max, settings.inquiry.pace_ms),
 }
 _WINDOW_LIMITS: Final[Mapping[str, Callable[[Settings], WindowLimits]]] = {
     "route": lambda settings: _dispatch_limits(settings.routing.dispatch),

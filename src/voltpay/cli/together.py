@@ -11,7 +11,7 @@ from typing import Final
 import typer
 
 from voltpay.app.prepare import prepare
-from voltpay.app.roles import UP, Role, role_named
+from voltpay.app.roles import SANDBOX_NICENESS, UP, Role, role_named
 from voltpay.app.run import Address, run_role
 from voltpay.app.settings import Settings
 from voltpay.cli.installation import remember, with_sandbox, with_urls
@@ -150,6 +150,7 @@ class Installation:
             address = Address(socket=folder / f"{role.name}.sock")
 
         def start() -> None:
+            os.nice(role.niceness)
             lifecycle.run_role(
                 role.name,
                 partial(run_role, role, self.settings, address),
@@ -163,6 +164,7 @@ class Installation:
         journal = journal_of(self.data, processor.name)
 
         def start() -> None:
+            os.nice(SANDBOX_NICENESS)
             lifecycle.run_role(
                 name,
                 partial(serve_sandbox, processor, journal, port),

@@ -5,6 +5,7 @@ They take any bytes and raise nothing: what is not the contract's is Unknown, Un
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -33,6 +34,7 @@ from voltpay.processors.seam import (
 _RETRY_AFTER_MAX_S: Final = 60
 _REASON_MAX: Final = 200
 _ABSENT: Final = object()
+_OF_PAYMENT: Final = ("amount", "correlationId", "requestedAt")
 
 
 class Page(Struct, frozen=True):
@@ -62,15 +64,25 @@ def outcome_of(
 
 
 def _executed(body: bytes, charge: Charge, currency: Currency) -> Outcome:
-    if not body:
-        return Executed(charge.amount_minor, charge.requested_at_ms)
+    said = _said_of_payment(body) if body else {}
+    if said is None:
+        return Unknown("unreadable answer")
+    if said and _contradicts(said, charge, currency):
+        return Unknown("the answer speaks of another payment")
+    return Executed(charge.amount_minor, charge.requested_at_ms)
+
+
+# Most processors answer every payment with the same words.
+@lru_cache(maxsize=64)
+def _said_of_payment(body: bytes) -> Mapping[str, object] | None:
+    """What an answer says of the payment: empty for none of it, None if it is unreadable."""
     try:
         answer = strict_json(body)
     except ValueError:
-        return Unknown("unreadable answer")
-    if isinstance(answer, dict) and _contradicts(answer, charge, currency):
-        return Unknown("the answer speaks of another payment")
-    return Executed(charge.amount_minor, charge.requested_at_ms)
+        return None
+    if not isinstance(answer, dict):
+        return {}
+    return {name: answer[name] for name in _OF_PAYMENT if name in answer}
 
 
 def _contradicts(answer: Mapping[str, object], charge: Charge, currency: Currency) -> bool:

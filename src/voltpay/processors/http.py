@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator, Sequence
 from functools import lru_cache
 from typing import Final
+from urllib.parse import urlencode
 from uuid import UUID
 
 from prometheus_client import Counter
@@ -49,10 +50,7 @@ class HttpProcessor:
         self.name = settings.name
         self.currencies = frozenset({settings.currency})
         self._currency = CURRENCIES[settings.currency]
-        self._url = settings.url + "/payments"
-        self._health_url = settings.url + "/payments/service-health"
-        self._journal_url = settings.url + "/admin/payments"
-        self._pool = Pool(settings.calls_max)
+        self._pool = Pool(settings.url, settings.calls_max)
 
     async def charge(self, charge: Charge, timeout_ms: int) -> Outcome:
         """POST /payments, once."""
@@ -69,9 +67,10 @@ class HttpProcessor:
             self._currency.decimals,
             charge.requested_at_ms,
         )
-        request = self._pool.post(self._url, body)
-        if _TRACEPARENT.fullmatch(charge.traceparent):
-            request = request.header("traceparent", charge.traceparent)
+        trace = charge.traceparent
+        if trace and not _TRACEPARENT.fullmatch(trace):
+            trace = ""
+        request = self._pool.post("/payments", body, trace)
         answer = await self._pool.ask(request, timeout_ms, _ANSWER_BYTES_MAX)
         match answer:
             case Failure(why=why, was_sent=True):
@@ -82,7 +81,7 @@ class HttpProcessor:
 
     async def find(self, payment_id: UUID, timeout_ms: int) -> Finding:
         """GET /payments/{id}."""
-        request = self._pool.get(f"{self._url}/{payment_id}")
+        request = self._pool.get(f"/payments/{payment_id}")
         answer = await self._pool.ask(request, timeout_ms, _ANSWER_BYTES_MAX)
         finding = (
             Unanswered(answer.why)
@@ -94,7 +93,7 @@ class HttpProcessor:
 
     async def health(self, timeout_ms: int) -> Health | NoHealth:
         """GET /payments/service-health."""
-        request = self._pool.get(self._health_url)
+        request = self._pool.get("/payments/service-health")
         answer = await self._pool.ask(request, timeout_ms, _ANSWER_BYTES_MAX)
         health = (
             NoHealth(answer.why)
@@ -120,7 +119,7 @@ class HttpProcessor:
             after = page.next_after
 
     async def _read_page(self, query: dict[str, str]) -> bytes:
-        request = self._pool.get(self._journal_url).query(query)
+        request = self._pool.get(f"/admin/payments?{urlencode(query)}")
         answer = await self._pool.ask(request, _PAGE_TIMEOUT_MS, _PAGE_BYTES_MAX)
         if isinstance(answer, Failure):
             raise StatementUnavailable(f"{self.name} does not answer: {answer.why}")

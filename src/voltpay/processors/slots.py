@@ -1,37 +1,50 @@
 """A bound on calls under way, so that a pool needs no more sockets than calls."""
 
 import asyncio
+from collections import deque
 from typing import Final
 
 WAIT_MAX_MS: Final = 1_000
 
 
 class Slots:
-    """At most `count` calls at once; who finds none free waits a second at most."""
+    """At most `count` calls at once, first come first served; a second's wait at most."""
 
     def __init__(self, count: int) -> None:
-        self._free = asyncio.Semaphore(count)
+        self._free = count
+        self._waiting: deque[asyncio.Future[None]] = deque()
 
     async def take(self, timeout_ms: int) -> int:
         """Take one; gives what is left of `timeout_ms`, 0 if none came free: then none is taken."""
         if timeout_ms <= 0:
             return 0
-        if not self._free.locked():
-            await self._free.acquire()
+        if self._free:
+            self._free -= 1
             return timeout_ms
-        clock = asyncio.get_running_loop().time
-        began = clock()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        turn: asyncio.Future[None] = loop.create_future()
+        self._waiting.append(turn)
         try:
             async with asyncio.timeout(min(timeout_ms, WAIT_MAX_MS) / 1000):
-                await self._free.acquire()
+                await turn
         except TimeoutError:
             return 0
-        left_ms = timeout_ms - int((clock() - began) * 1000)
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.give_back()
+            raise
+        left_ms = timeout_ms - int((loop.time() - began) * 1000)
         if left_ms <= 0:
-            self._free.release()
+            self.give_back()
             return 0
         return left_ms
 
     def give_back(self) -> None:
-        """Give one back, a turn of the loop later: by then its connection is back in the pool."""
-        asyncio.get_running_loop().call_soon(self._free.release)
+        """Give one back, to whoever waits longest."""
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1

@@ -31,9 +31,14 @@ PAUSED = Gauge("voltpay_stage_paused", "1 while the stage waits for what is away
 
 @dataclass(frozen=True)
 class BatchLimits:
-    """`count_max` messages a batch; an idle loop waits `wait_ms` in the log for the next."""
+    """`count_max` messages a batch; an idle loop waits `wait_ms` in the log for the next.
+
+    A batch begins no sooner than `pace_ms` after the one before, unless that was full: so those
+    that come meanwhile share one transaction. The first after a silence begins at once.
+    """
 
     count_max: int = 1000
+    pace_ms: int = 0
     wait_ms: int = 250
 
 
@@ -66,6 +71,7 @@ class BatchLoop:
         self._count = limits.count_max
         # Slowly: each time that it is too much again costs a whole statement's time.
         self._grows_by = max(1, limits.count_max // _GROWTHS)
+        self._began_s = 0.0
         self._backoff = Backoff(chance)
         self._gravedigger = Gravedigger(name, consumer, publish, clock)
         self._before, self._after = f"{name}.before_publish", f"{name}.after_publish"
@@ -84,7 +90,8 @@ class BatchLoop:
         try:
             await self._own(stop)
             while not stop.is_set():
-                await self._turn()
+                if not await self._turn():
+                    await self._pause(stop)
         except Unavailable as error:
             self.is_ready = False
             self._count = max(1, self._count // 2)
@@ -100,17 +107,25 @@ class BatchLoop:
                 return
             await wait_or(stop, _OWN_AGAIN_S)
 
-    async def _turn(self) -> None:
-        deliveries = await self._consumer.take(self._count, self._limits.wait_ms)
+    async def _pause(self, stop: asyncio.Event) -> None:
+        left_s = self._began_s + self._limits.pace_ms / 1000 - perf_counter()
+        if left_s > 0:
+            await wait_or(stop, left_s)
+
+    async def _turn(self) -> bool:
+        """Take and handle a batch; gives whether it was as large as it may be."""
+        count = self._count
+        deliveries = await self._consumer.take(count, self._limits.wait_ms)
         self._backoff.reset()
         self.is_ready = True
         PAUSED.labels(self.name).set(0)
         if deliveries:
-            began = perf_counter()
+            self._began_s = began = perf_counter()
             await self._handle(deliveries)
             self._count = min(self._limits.count_max, self._count + self._grows_by)
             BATCH_SIZE.labels(self.name).observe(len(deliveries))
             BATCH_SECONDS.labels(self.name).observe(perf_counter() - began)
+        return len(deliveries) >= count
 
     async def _handle(self, deliveries: Sequence[Delivery]) -> None:
         try:

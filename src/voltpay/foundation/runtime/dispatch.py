@@ -28,13 +28,16 @@ log = structlog.get_logger()
 class WindowLimits:
     """Workers by backlog; how many messages each takes; the delay of the low-priority topic.
 
-    The backlog is looked at every `scale_every_ms`; a worker goes after `calm_turns` quiet looks.
+    A worker that found less than it asked for looks again no sooner than `pace_ms` after; what is
+    finished is written at that pace, too. The backlog is looked at every `scale_every_ms`; a worker
+    goes after `calm_turns` quiet looks.
     """
 
     workers_min: int = 4
     workers_max: int = 6
     take_min: int = 10
     take_max: int = 20
+    pace_ms: int = 0
     wait_ms: int = 250
     backlog_high: int = 200
     backlog_low: int = 20
@@ -114,7 +117,7 @@ class Dispatch:
         self._consumer = consumer
         self._leave = leave
         self._backoff = Backoff(window.chance)
-        self._finished = GroupCommit(self._finish)
+        self._finished = GroupCommit(self._finish, pace_s=window.limits.pace_ms / 1000)
         self._gravedigger = Gravedigger(window.name, consumer, window.publish, window.clock)
         self._under_way: asyncio.TaskGroup | None = None
 

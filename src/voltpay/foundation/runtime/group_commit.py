@@ -22,8 +22,8 @@ class GroupCommit(Generic[T, R]):
 
     `commit` gets the items of a group in order and gives one result each, or raises for all.
     At most `lanes` groups run at the same time, of at most `group_max` items; more than
-    `waiting_max` callers are refused with TooManyWaiting. There is no timer: a lone caller goes
-    out at once.
+    `waiting_max` callers are refused with TooManyWaiting. There is no timer before the first: a
+    lone caller goes out at once. The next group follows no sooner than `pace_s` after.
     """
 
     def __init__(
@@ -33,11 +33,14 @@ class GroupCommit(Generic[T, R]):
         group_max: int = 256,
         waiting_max: int = 4096,
         lanes: int = 1,
+        pace_s: float = 0.0,
     ) -> None:
         self._commit = commit
         self._group_max = group_max
         self._waiting_max = waiting_max
         self._lanes = lanes
+        self._pace_s = pace_s
+        self._next_s = 0.0
         self._waiting: list[tuple[T, asyncio.Future[R]]] = []
         self._running = 0
         self._idle = asyncio.Event()
@@ -62,16 +65,26 @@ class GroupCommit(Generic[T, R]):
         # One turn of the loop lets callers that are ready in this very turn join the first group.
         try:
             await asyncio.sleep(0)
+            await self._until_its_time()
             while self._waiting:
                 group = self._waiting[: self._group_max]
                 del self._waiting[: self._group_max]
                 await self._commit_one(group)
+                await self._until_its_time()
         finally:
             # Counted here, not in a callback of the task: a caller that got its result in this
             # turn and calls again would meet a lane that is neither running nor free.
             self._running -= 1
             if not self._running:
                 self._idle.set()
+
+    async def _until_its_time(self) -> None:
+        if not self._pace_s or not self._waiting:
+            return
+        now_s = asyncio.get_running_loop().time()
+        if now_s < self._next_s:
+            await asyncio.sleep(self._next_s - now_s)
+        self._next_s = max(now_s, self._next_s) + self._pace_s
 
     async def _commit_one(self, group: list[tuple[T, "asyncio.Future[R]"]]) -> None:
         try:

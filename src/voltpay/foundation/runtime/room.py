@@ -5,13 +5,16 @@ from typing import Final
 
 LOW_SHARE: Final = 10
 """One in this many places belongs to the low-priority topic while it has something due."""
+_TAKES: Final = 4
+"""Room is filled in about so many takes: what is taken together shares its round trips."""
 
 
 class Room:
     """Places for messages, as many as `capacity` gives when it is asked.
 
     The low-priority topic gets its share while the urgent one has more to do than room, and all
-    that is left otherwise. A worker of the urgent topic waits until `take_min` places are free.
+    that is left otherwise. A worker of the urgent topic waits until `take_min` places, and a
+    quarter of all, are free.
     """
 
     def __init__(self, capacity: Callable[[], int], *, take_min: int, take_max: int) -> None:
@@ -37,7 +40,8 @@ class Room:
             # Waiting for what may never come, a worker keeps no more than one place from the rest,
             # and never the last one: it may be a breaker's only probe.
             return 1 if free > 1 else 0
-        wanted = max(1, min(self._take_min, capacity - kept))
+        handful = min(max(self._take_min, capacity // _TAKES), self._take_max)
+        wanted = max(1, min(handful, capacity - kept))
         return min(self._take_max, free) if free >= wanted else 0
 
     def for_low(self) -> int:

@@ -137,3 +137,5 @@ class _Worker:
             room.took_high(asked, got)
         for delivery in taken:
             self._dispatch.start(delivery)
+        if 0 < got < asked and self._window.limits.pace_ms:
+            await wait_or(self._window.stop, self._window.limits.pace_ms / 1000)

@@ -141,9 +141,9 @@ class AttemptWriter(Protocol):
 class Attempts:
     """Group commit round a store. Raises Unavailable, or Broken for the one that it refuses."""
 
-    def __init__(self, store: AttemptWriter, *, groups_in_flight: int) -> None:
+    def __init__(self, store: AttemptWriter, *, groups_in_flight: int, pace_s: float = 0.0) -> None:
         self._open = GroupCommit(_isolating(_apart(store.open)), lanes=groups_in_flight)
-        self._close = GroupCommit(_isolating(store.close), lanes=groups_in_flight)
+        self._close = GroupCommit(_isolating(store.close), lanes=groups_in_flight, pace_s=pace_s)
 
     async def open(self, opening: Opening) -> OpenResult:
         """Write the attempt before its POST; Standing if the payment has a live one or others."""

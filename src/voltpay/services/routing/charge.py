@@ -4,6 +4,7 @@ An answer belongs to the POST that got it. What is not understood is unknown, ne
 """
 
 import asyncio
+from functools import lru_cache
 from typing import Final, assert_never
 
 import structlog
@@ -27,7 +28,7 @@ from voltpay.processors.seam import (
     Unknown,
 )
 from voltpay.services.routing.attempts import AttemptRow, AttemptState, Closing
-from voltpay.services.routing.lanes import Call, Lane, Signal
+from voltpay.services.routing.lane import Call, Lane, Signal
 
 log = structlog.get_logger()
 
@@ -195,9 +196,15 @@ async def _sent(lane: Lane, call: Call, charge: Charge, timeout_ms: int) -> Outc
         log.error("routing.adapter_failed", processor=lane.name, error=type(error).__name__)
         outcome, signal = Unknown("adapter failed"), Signal.FAILED
     took_ms = lane.answered(call, signal)
-    _LATENCY.labels(lane.name).observe(took_ms / 1000)
-    _CHARGES.labels(lane.name, type(outcome).__name__.lower()).inc()
+    seconds, charges = _metrics(lane.name, type(outcome))
+    seconds.observe(took_ms / 1000)
+    charges.inc()
     return outcome
+
+
+@lru_cache(maxsize=1_024)
+def _metrics(processor: str, outcome: type) -> tuple[Histogram, Counter]:
+    return _LATENCY.labels(processor), _CHARGES.labels(processor, outcome.__name__.lower())
 
 
 def _signal_of(outcome: Outcome) -> Signal:

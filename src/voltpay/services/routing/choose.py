@@ -39,7 +39,8 @@ class Offer(Struct, frozen=True, gc=False):
     """What a processor's lane offers just now. Times in milliseconds; -1 means not known.
 
     `failing` and `min_response_ms` are the processor's own words, 0 and False once too old.
-    `oldest_ms` is the age of the oldest call that no later call has overtaken.
+    `oldest_ms` is the age of the oldest call that no later call has overtaken. `in_flight` counts
+    those ahead, too: payments that are held beyond the limit because they are soon charged.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Offer(Struct, frozen=True, gc=False):
     in_flight: int = 0
     limit: int = 16
     limit_max: int = 100
+    ahead: int = 0
 
 
 class Need(Struct, frozen=True, gc=False):
@@ -143,7 +145,7 @@ def verdict_on(offer: Offer, need: Need, bearable_ms: int, *, full: bool = True)
         verdict = Verdict.OPEN
     elif offer.failing:
         verdict = Verdict.FAILING
-    elif full and offer.in_flight >= offer.limit_max:
+    elif full and offer.in_flight >= offer.limit_max + offer.ahead:
         verdict = Verdict.FULL
     elif expected_ms(offer) > bearable_ms:
         verdict = Verdict.SLOW

@@ -8,6 +8,7 @@ from typing import Final
 from msgspec import Struct
 
 DECREASE: Final = 0.7
+_AHEAD_LIMITS: Final = 3
 _QUICK: Final = 0.2
 _SLUGGISH: Final = 0.02
 
@@ -28,6 +29,17 @@ def grown(limit: float, limit_max: int) -> float:
 def shrunk(limit: float, limit_min: int) -> float:
     """The limit after a bad answer."""
     return max(float(limit_min), limit * DECREASE)
+
+
+def ahead(limit: int, latency_ms: float, window_ms: int) -> int:
+    """How many more payments than its limit a lane may hold: what it works off in `window_ms`.
+
+    They are chosen and written while others are charged, so that many share a round trip. As long
+    as nothing was measured there are none; never more than three limits' worth.
+    """
+    if latency_ms <= 0:
+        return 0
+    return min(_AHEAD_LIMITS * limit, int(limit * window_ms / max(1.0, latency_ms)))
 
 
 def measured(latency: Latency, sample_ms: int, now_ms: int, fresh_ms: int) -> Latency:

@@ -14,7 +14,8 @@ from prometheus_client import Counter
 from voltpay.foundation.seams.clock import Clock
 from voltpay.processors.seam import Health, NoHealth
 from voltpay.services.routing.board import HealthRow, LaneView
-from voltpay.services.routing.lanes import HealthSeen, Lane, Lanes
+from voltpay.services.routing.lane import HealthSeen, Lane
+from voltpay.services.routing.lanes import Lanes
 from voltpay.services.routing.settings import ProbeSettings
 
 _SHOWN_AGAIN_MS: Final = 5_000

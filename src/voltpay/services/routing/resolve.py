@@ -36,7 +36,7 @@ from voltpay.services.routing.charge import (
     judged,
     post,
 )
-from voltpay.services.routing.lanes import Lane
+from voltpay.services.routing.lane import Lane
 from voltpay.services.routing.repeats import settled_again
 from voltpay.services.routing.settings import RoutingSettings
 

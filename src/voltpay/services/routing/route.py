@@ -4,8 +4,8 @@ Reads payment.accepted, payment.deferred · Writes payment.settled, payment.defe
 Repeat safe: an attempt is known by (payment_id, number), and a payment has one live attempt
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from uuid import UUID
 
 from msgspec import Struct
@@ -34,8 +34,10 @@ from voltpay.services.routing.charge import (
     concluded,
     post,
 )
-from voltpay.services.routing.choose import Choice, Need, Offer, Verdict, choose
-from voltpay.services.routing.lanes import Call, Lane, Lanes
+from voltpay.services.routing.choose import Offer, Verdict
+from voltpay.services.routing.chooser import Chooser, Chosen
+from voltpay.services.routing.lane import Call, Lane
+from voltpay.services.routing.lanes import Lanes
 from voltpay.services.routing.repeats import Repeats, may_open_next, put_off, settled_again
 from voltpay.services.routing.settings import RoutingSettings
 
@@ -59,7 +61,8 @@ class _Slot(Struct, frozen=True):
 
     lane: Lane
     call: Call
-    choice: Choice
+    reason: str
+    explained: str
     timeout_ms: int
     lease_ms: int
     held_from_ms: int
@@ -85,6 +88,9 @@ class Route:
         self._settings = settings
         self._clock = clock
         self._budget = RetryBudget(settings.retry_share)
+        self._chooser = Chooser(
+            lanes, clock, patience_ms=settings.patience_ms, slow_ms=settings.lane.slow_ms
+        )
         self._had_room = True
         for lane in lanes.all:
             lane.on_change = self._changed
@@ -114,39 +120,56 @@ class Route:
                 raise NotForRouting(type(other).__name__)
 
     async def _route(self, payment: Payment, times: int) -> Sequence[Message]:
-        choice = self._choice(payment)
+        chosen = self._chosen(payment)
+        choice = chosen.choice
         if choice.offer is None:
             return put_off(payment, choice.reason, times, choice.reason)
-        with self._slot(choice, choice.offer) as slot:
+        slot = self._entered(chosen, choice.offer)
+        try:
             opened = await self._opened(payment, slot)
             if isinstance(opened, Standing):
                 return await self._repeats(payment, opened, times)
-            with self._marked(payment):
-                judgement = await self._judgement(opened, slot)
-                if not isinstance(judgement, Refused):
-                    return await self._conclude(opened, judgement, slot.lane, times)
-        with self._marked(payment):
-            return await self._refused(opened, judgement, slot.lane, times)
+            self.sending.add(payment.id)
+            judgement = await self._judgement(opened, slot)
+            if not isinstance(judgement, Refused):
+                return await self._conclude(opened, judgement, slot.lane, times)
+        finally:
+            slot.lane.leave(slot.call)
+            self.sending.discard(payment.id)
+        return await self._refused(opened, judgement, slot.lane, times)
 
     async def _refused(
         self, row: AttemptRow, refusal: Refused, lane: Lane, times: int
     ) -> Sequence[Message]:
         """After a definite no to the only POST: one try at another processor, or put off."""
-        choice = self._choice(row.payment, tried=lane.name)
-        if choice.offer is None or not self._budget.take():
-            return await self._conclude(row, refusal, lane, times)
-        _RETRIES.inc()
-        with self._slot(choice, choice.offer) as slot:
-            opening = self._opening(row.payment, slot, row.number + 1)
-            opening = _instead_of(row, refusal, opening)
-            result = await self._attempts.open(opening)
-            if isinstance(result, Standing):
-                _LOST.inc()
-                return ()
-            _ATTEMPTS.labels(row.processor, AttemptState.ABSENT.value).inc()
-            opened = _row_of(opening, result, choice)
-            judgement = await self._judgement(opened, slot)
-            return await self._conclude(opened, judgement, slot.lane, times)
+        self.sending.add(row.payment.id)
+        try:
+            chosen = self._chosen(row.payment, tried=lane.name)
+            offer = chosen.choice.offer
+            if offer is None or not self._budget.take():
+                return await self._conclude(row, refusal, lane, times)
+            _RETRIES.inc()
+            slot = self._entered(chosen, offer)
+            try:
+                return await self._retried(row, refusal, slot, times)
+            finally:
+                slot.lane.leave(slot.call)
+        finally:
+            self.sending.discard(row.payment.id)
+
+    async def _retried(
+        self, row: AttemptRow, refusal: Refused, slot: _Slot, times: int
+    ) -> Sequence[Message]:
+        opening = self._opening(row.payment, slot, row.number + 1)
+        opening = _instead_of(row, refusal, opening)
+        result = await self._attempts.open(opening)
+        if isinstance(result, Standing):
+            _LOST.inc()
+            return ()
+        _counter(row.processor, AttemptState.ABSENT).inc()
+        opened = _row_of(opening, result, slot.reason)
+        judgement = await self._judgement(opened, slot)
+        return await self._conclude(opened, judgement, slot.lane, times)
 
     async def _opened(self, payment: Payment, slot: _Slot) -> AttemptRow | Standing:
         """The attempt, written and held; Standing if the payment needs none now."""
@@ -156,7 +179,7 @@ class Route:
         if isinstance(result, Standing) and may_open_next(payment, result):
             opening = self._opening(payment, slot, result.rows[-1].number + 1)
             result = await self._attempts.open(opening)
-        return result if isinstance(result, Standing) else _row_of(opening, result, slot.choice)
+        return result if isinstance(result, Standing) else _row_of(opening, result, slot.reason)
 
     def _opening(self, payment: Payment, slot: _Slot, number: int) -> Opening:
         return Opening(
@@ -164,12 +187,22 @@ class Route:
             number,
             slot.lane.name,
             self._clock.now_ms(),
-            slot.choice.explained_json(),
+            slot.explained,
             slot.lease_ms,
         )
 
     async def _judgement(self, row: AttemptRow, slot: _Slot) -> Judgement:
-        """Send the POST, if its lease still covers it."""
+        """Send the POST when it is its turn, if it still may go and its lease covers it."""
+        turns = slot.lane.turns
+        await turns.take()
+        try:
+            return await self._sent(row, slot)
+        finally:
+            turns.give_back()
+
+    async def _sent(self, row: AttemptRow, slot: _Slot) -> Judgement:
+        if not slot.lane.lets_go(slot.call):
+            return Refused("the breaker opened before it was sent")
         rest_ms = slot.held_from_ms + slot.lease_ms - self._clock.monotonic_ms()
         if rest_ms <= slot.timeout_ms:
             return Refused("the lease ran out before it was sent")
@@ -195,46 +228,32 @@ class Route:
         if not await self._attempts.close(closing):
             _LOST.inc()
             return ()
-        _ATTEMPTS.labels(lane.name, done.state.value).inc()
+        _counter(lane.name, done.state).inc()
         reach("route.after_outcome")
         if absent:
             return put_off(done.payment, done.note, times, "refused")
         return settled_again(done)
 
-    def _choice(self, payment: Payment, tried: str = "") -> Choice:
-        need = Need(payment.currency, payment.accepted_at_ms + self._settings.patience_ms, tried)
-        now_ms, slow_ms = self._clock.now_ms(), self._settings.lane.slow_ms
-        choice = choose(self._lanes.offers(), need, now_ms, slow_ms)
-        if choice.reason == Verdict.CURRENCY.value:
+    def _chosen(self, payment: Payment, tried: str = "") -> Chosen:
+        chosen = self._chooser(payment, tried)
+        if chosen.choice.reason == Verdict.CURRENCY.value:
             raise Unroutable(f"no processor takes {payment.currency}")
-        return choice
+        return chosen
 
-    @contextmanager
-    def _slot(self, choice: Choice, offer: Offer) -> Iterator[_Slot]:
+    def _entered(self, chosen: Chosen, offer: Offer) -> _Slot:
+        """Hold a slot, for the caller to leave."""
         lane = self._lanes.by_name[offer.name]
         timeout_ms = lane.charge_timeout_ms(offer)
         lease_ms = 2 * timeout_ms + self._settings.lease_ms
         call = lane.enter(give_up_ms=lease_ms)
-        try:
-            now_ms = self._clock.monotonic_ms()
-            yield _Slot(lane, call, choice, timeout_ms, lease_ms, now_ms)
-        finally:
-            lane.leave(call)
-
-    @contextmanager
-    def _marked(self, payment: Payment) -> Iterator[None]:
-        """The resolver of this process leaves it alone meanwhile."""
-        self.sending.add(payment.id)
-        try:
-            yield
-        finally:
-            self.sending.discard(payment.id)
+        reason, from_ms = chosen.choice.reason, call.entered_ms
+        return _Slot(lane, call, reason, chosen.explained, timeout_ms, lease_ms, from_ms)
 
     def _changed(self) -> None:
         self.on_change()
 
 
-def _row_of(opening: Opening, opened: Opened, choice: Choice) -> AttemptRow:
+def _row_of(opening: Opening, opened: Opened, reason: str) -> AttemptRow:
     return AttemptRow(
         opening.payment,
         opening.number,
@@ -245,7 +264,7 @@ def _row_of(opening: Opening, opened: Opened, choice: Choice) -> AttemptRow:
         leased=True,
         asked=0,
         fee_minor=0,
-        reason=choice.reason,
+        reason=reason,
         note="",
         settled_at_ms=0,
     )
@@ -262,3 +281,8 @@ def _instead_of(row: AttemptRow, refusal: Refused, opening: Opening) -> Opening:
         former_turn=row.turn,
         former_note=refusal.why,
     )
+
+
+@lru_cache(maxsize=1_024)
+def _counter(processor: str, state: AttemptState) -> Counter:
+    return _ATTEMPTS.labels(processor, state.value)

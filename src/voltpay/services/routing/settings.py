@@ -47,6 +47,12 @@ class LaneSettings(BaseModel):
         description="An expected answer later than this is slow: half of the usual charge timeout,"
         " so that a slowdown is seen before the first timeout.",
     )
+    ahead_ms: int = Field(
+        default=50,
+        ge=0,
+        le=1_000,
+        description="Payments are held ahead of their charge, as many as a lane works off in this.",
+    )
     latency_fresh_ms: int = Field(
         default=5_000, ge=100, le=600_000, description="How long a measured latency is believed."
     )
@@ -132,11 +138,22 @@ class DispatchSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    workers_min: int = Field(default=4, ge=1, le=64, description="Workers while little waits.")
-    workers_max: int = Field(default=6, ge=1, le=64, description="Workers while much waits.")
+    workers_min: int = Field(default=1, ge=1, le=64, description="Workers while little waits.")
+    workers_max: int = Field(default=2, ge=1, le=64, description="Workers while much waits.")
     take_min: int = Field(default=10, ge=1, le=200, description="Payments a worker waits room for.")
-    take_max: int = Field(default=20, ge=1, le=200, description="Payments a worker takes at once.")
-    backlog_high: int = Field(default=200, ge=1, description="Waiting, above which one more works.")
+    take_max: int = Field(
+        default=200, ge=1, le=1_000, description="Payments a worker takes at once."
+    )
+    pace_ms: int = Field(
+        default=5,
+        ge=0,
+        le=1_000,
+        description="A worker that found little looks again, and outcomes are written again, no"
+        " sooner than this.",
+    )
+    backlog_high: int = Field(
+        default=2_000, ge=1, description="Waiting, above which one more works."
+    )
     backlog_low: int = Field(default=20, ge=0, description="Waiting, below which one less works.")
     deferred_delay_ms: int = Field(
         default=1_000, ge=10, le=60_000, description="How long a deferred payment waits."
@@ -168,7 +185,7 @@ class RoutingSettings(BaseModel):
         description="Retries at another processor, as a share of all charges.",
     )
     groups_in_flight: int = Field(
-        default=2, ge=1, le=16, description="Groups of attempts written at the same time, each way."
+        default=1, ge=1, le=16, description="Groups of attempts written at the same time, each way."
     )
     dispatch: DispatchSettings = DispatchSettings()
     breaker: BreakerSettings = BreakerSettings()

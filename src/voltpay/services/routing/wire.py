@@ -15,7 +15,8 @@ from voltpay.services.routing.api import Listed, ProcessorsView, handlers, views
 from voltpay.services.routing.attempts import Attempts, AttemptView, ConflictView
 from voltpay.services.routing.board import Board
 from voltpay.services.routing.census import Census
-from voltpay.services.routing.lanes import Lane, Lanes
+from voltpay.services.routing.lane import Lane
+from voltpay.services.routing.lanes import Lanes
 from voltpay.services.routing.probe import Probe
 from voltpay.services.routing.repeats import OnConflict, Repeats
 from voltpay.services.routing.resolve import Resolve
@@ -56,7 +57,11 @@ def build(
     database = engines.primary("routing", size_max=2 * settings.groups_in_flight + 3)
     store = Store(database, engines.instance)
     board = Board(database, engines.instance)
-    attempts = Attempts(store, groups_in_flight=settings.groups_in_flight)
+    attempts = Attempts(
+        store,
+        groups_in_flight=settings.groups_in_flight,
+        pace_s=settings.dispatch.pace_ms / 1000,
+    )
     lanes = _lanes(engines, settings, processors)
     route = Route(lanes, attempts, Repeats(store, on_conflict), settings, engines.clock)
     listed = [Listed(lane.name, lane.currencies, lane.fee) for lane in lanes.all]

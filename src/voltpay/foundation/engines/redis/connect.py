@@ -6,8 +6,9 @@ from functools import lru_cache
 from hashlib import sha1
 from importlib.resources import files
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, cast
 
+from hiredis import pack_command
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -141,13 +142,15 @@ class Server:
             if cursor == b"0":
                 return
 
-    async def _exchange(self, words: Sequence[Word]) -> Any:
+    async def _exchange(self, words: tuple[Word, ...]) -> Any:
         if self._is_closed:
             raise self._away("the connection was closed")
         connection = self._idle.pop() if self._idle else self._make()
         try:
             await self._pool.ensure_connection(connection)
-            await connection.send_command(*words, check_health=False)
+            # The client's own packing is Python: a fifth of what a script of 64 payments costs.
+            packed = pack_command(cast("Any", words))
+            await connection.send_packed_command(packed, check_health=False)
             reply = await connection.read_response()
         except ResponseError:
             await self._give_back(connection)
