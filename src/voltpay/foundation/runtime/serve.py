@@ -143,6 +143,7 @@ def server_on(
         access_log=False,
         server_header=False,
         date_header=False,
+        proxy_headers=False,
         backlog=2048,
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=10,
