@@ -32,20 +32,31 @@ class Whole(Struct, frozen=True):
     read_model_per_s: float
 
 
+class Drained(Struct, frozen=True):
+    """Payments a second from the first charge after an outage, and how late that was."""
+
+    per_s: float
+    noticed_s: float
+
+
 async def accepted(settings: Settings, url: str, clients: int, seconds: float) -> Burst:
     """Accept alone: both processors fail meanwhile, so that routing has nothing to do."""
     await _let_fail(settings, failing=True)
     return await closed(url, payments(url), clients=clients, seconds=seconds)
 
 
-async def drained(house: House, settings: Settings, count: int) -> float:
-    """Let the processors be well again; payments a second until all so many are posted."""
+async def drained(house: House, settings: Settings, count: int) -> Drained:
+    """Let the processors be well again; payments a second from the first charge to all posted."""
+    settled = await house.engines.log.ends(settings.topics.settled)
     await _let_fail(settings, failing=False)
     began = perf_counter()
+    while await house.engines.log.ends(settings.topics.settled) == settled:
+        await asyncio.sleep(_POLL_S)
+    first = perf_counter()
     await _until_empty(house, settings, TO_POSTED)
-    per_s = count / (perf_counter() - began)
+    per_s = count / (perf_counter() - first)
     await _until_empty(house, settings, TO_READ_MODEL)
-    return per_s
+    return Drained(per_s, first - began)
 
 
 async def all_at_once(house: House, settings: Settings, url: str, seconds: float) -> Whole:

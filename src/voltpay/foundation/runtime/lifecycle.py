@@ -6,6 +6,7 @@ no line: there, readiness is only logged, and Ctrl-C stops the role as SIGTERM d
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -29,6 +30,8 @@ LIFELINE: Final = "_VOLTPAY_LIFELINE"
 
 EXIT_FAILED: Final = 1
 EXIT_MISCONFIGURED: Final = 2
+_COLLECT_AT: Final = (10_000, 20, 20)
+"""Objects more than were freed, then how many looks at the younger ones before an older one."""
 READY: Final = b"ready"
 REFUSED: Final = b"refused "
 ORPHAN_GRACE_S: Final = 1.0
@@ -98,6 +101,7 @@ class Lifecycle:
 
     def ready(self) -> None:
         """Tell the supervisor, and the log, that the role does its work."""
+        _spare_the_collector()
         log.info("role.ready")
         if self._lifeline:
             self._lifeline.ready()
@@ -105,6 +109,18 @@ class Lifecycle:
     async def until_stopped(self) -> None:
         """Return once the role has been asked to stop."""
         await self.stopping.wait()
+
+
+def _spare_the_collector() -> None:
+    """What stands once a role is ready stays until its end: the cycle collector need not look.
+
+    Hot paths make objects by the thousand and no cycles among them. A look at the youngest comes
+    ten times as rarely as by default, and one at everything, which stops a role for tens of
+    milliseconds, finds only what was made since.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_COLLECT_AT)
 
 
 RoleMain = Callable[[Lifecycle], Coroutine[object, object, None]]
