@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voltpay.core.money import CURRENCIES
+from voltpay.core.money import CURRENCIES, amount_text
+from voltpay.core.times import time_text
 from voltpay.processors.answers import (
     Page,
     finding_of,
@@ -18,11 +19,9 @@ from voltpay.processors.answers import (
     retry_after_ms_of,
 )
 from voltpay.processors.protocol import (
-    amount_text,
     payment_json,
     strict_json,
     time_ms,
-    time_text,
 )
 from voltpay.processors.seam import (
     Absent,

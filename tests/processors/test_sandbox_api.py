@@ -12,7 +12,8 @@ import pytest
 from pyreqwest.client import ClientBuilder
 from tests.processors.conftest import NOON_MS, MakeCharge, StartSandbox
 
-from voltpay.processors.protocol import payment_json, time_text
+from voltpay.core.times import time_text
+from voltpay.processors.protocol import payment_json
 from voltpay.processors.sandbox.api import sandbox_app
 from voltpay.processors.sandbox.charging import AT_ONCE_MAX, WAITING_MAX
 from voltpay.processors.sandbox.control import SandboxControl, SandboxUnavailable

@@ -89,7 +89,12 @@ async def run_role(role: Role, settings: Settings, address: Address, life: Lifec
     running = _Running(_runners(role, settings, house, opened))
     handlers = [handler for name in role.handlers for handler in house.parts[name].handlers]
     operations = house.operations if "ingest" in role.handlers else {}
-    app = make_app(handlers, running.checks, operations)
+    shortcuts = {
+        key: shortcut
+        for name in role.handlers
+        for key, shortcut in house.parts[name].shortcuts.items()
+    }
+    app = make_app(handlers, running.checks, operations, shortcuts)
     running.server = server_on(app, host=address.host, port=address.port, socket=address.socket)
     try:
         async with asyncio.TaskGroup() as group:

@@ -69,6 +69,14 @@ def major_of(amount_minor: int, currency: Currency) -> Decimal:
     return Decimal(amount_minor).scaleb(-currency.decimals)
 
 
+def amount_text(amount_minor: int, decimals: int) -> str:
+    """An amount in major units with exactly the currency's decimals: 1990 and 2 give 19.90."""
+    if decimals == 0:
+        return str(amount_minor)
+    whole, part = divmod(amount_minor, 10**decimals)
+    return f"{whole}.{part:0{decimals}d}"
+
+
 def fee_of(amount_minor: int, fee: Decimal) -> int:
     """A processor's fee in minor units: `fee` is a fraction of the amount, half to even."""
     return int((amount_minor * fee).quantize(Decimal(1), rounding=ROUND_HALF_EVEN))

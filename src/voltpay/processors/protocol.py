@@ -7,33 +7,14 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
-from voltpay.core.money import AMOUNT_MAX, Currency, minor_of
+from voltpay.core.money import AMOUNT_MAX, Currency, amount_text, minor_of
+from voltpay.core.times import time_text
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MS: Final = timedelta(milliseconds=1)
-
-
-def amount_text(amount_minor: int, decimals: int) -> str:
-    """An amount in major units with exactly the currency's decimals: 1990 and 2 give 19.90."""
-    if decimals == 0:
-        return str(amount_minor)
-    whole, part = divmod(amount_minor, 10**decimals)
-    return f"{whole}.{part:0{decimals}d}"
-
-
-def time_text(time_ms: int) -> str:
-    """RFC 3339 UTC with milliseconds."""
-    second, ms = divmod(time_ms, 1000)
-    return f"{_second_text(second)}.{ms:03d}Z"
-
-
-@lru_cache(maxsize=64)
-def _second_text(second: int) -> str:
-    return (_EPOCH + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def time_ms(text: object) -> int | None:

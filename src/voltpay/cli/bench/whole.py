@@ -50,8 +50,10 @@ async def drained(house: House, settings: Settings, count: int) -> Drained:
     settled = await house.engines.log.ends(settings.topics.settled)
     await _let_fail(settings, failing=False)
     began = perf_counter()
-    while await house.engines.log.ends(settings.topics.settled) == settled:
+    while True:
         await asyncio.sleep(_POLL_S)
+        if await house.engines.log.ends(settings.topics.settled) != settled:
+            break
     first = perf_counter()
     await _until_empty(house, settings, TO_POSTED)
     per_s = count / (perf_counter() - first)

@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from http import HTTPStatus
+from itertools import count
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -26,6 +28,7 @@ ANSWERS: Final = Counter("voltpay_http_requests_total", "Answers", ["status"])
 _HUNG_UP: Final = "client disconnected prematurely"
 """How Litestar's exception says so, which to it is an error of the server's."""
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
+_REQUESTS: Final = count(1)
 
 
 class ProblemDetails(Struct, rename="camel", omit_defaults=True):
@@ -93,8 +96,15 @@ class _Encoded(Response[S]):
 def request_id_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """The client's own `X-Request-Id` if it is short and plain, else a new one."""
     given = next((value for name, value in headers if name == b"x-request-id"), b"")
-    is_usable = 0 < len(given) <= 64 and given.isascii() and given.replace(b"-", b"").isalnum()
-    return given if is_usable else os.urandom(8).hex().encode()
+    if not given:
+        return b"%s%08x" % (_process_mark(os.getpid()), next(_REQUESTS) & 0xFFFFFFFF)
+    is_usable = len(given) <= 64 and given.isascii() and given.replace(b"-", b"").isalnum()
+    return given if is_usable else request_id_of(())
+
+
+@lru_cache(maxsize=2)
+def _process_mark(pid: int) -> bytes:  # noqa: ARG001 - a forked process gets one of its own
+    return os.urandom(4).hex().encode()
 
 
 def problem_of(error: Exception) -> tuple[ProblemDetails, dict[str, str]]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from litestar.types import ControllerRouterHandler
 
+from voltpay.foundation.runtime.shortcuts import Shortcuts
 from voltpay.foundation.runtime.stages import BatchStage, WindowStage
 
 
@@ -27,9 +28,13 @@ async def _nothing() -> None:
 
 @dataclass(frozen=True)
 class Part:
-    """A service put together. Making one opens nothing; a role runs what its row names."""
+    """A service put together. Making one opens nothing; a role runs what its row names.
+
+    What `shortcuts` answer, `handlers` answer, too: the same, by the framework's way.
+    """
 
     stages: Mapping[str, BatchStage | WindowStage] = field(default_factory=dict)
     handlers: Sequence[ControllerRouterHandler] = ()
+    shortcuts: Shortcuts = field(default_factory=dict)
     periodics: Sequence[Periodic] = ()
     close: Callable[[], Awaitable[None]] = _nothing

@@ -30,6 +30,7 @@ class Sealer:
     def __init__(self, secret: bytes) -> None:
         self._cipher = AESGCM(blake2b(secret, digest_size=32, person=b"voltpay-seal").digest())
         self._digest_key = blake2b(secret, digest_size=32, person=b"voltpay-prints").digest()
+        self._of_nothing = self._digest_of(b"")
 
     def seal(self, plain: bytes, context: bytes) -> Sealed:
         """Encrypt; the same plaintext never gives the same bytes twice."""
@@ -48,10 +49,12 @@ class Sealer:
 
     def fingerprint(self, fields: Sequence[bytes]) -> Fingerprint:
         """One keyed digest of 8 bytes per field, joined: equal exactly when the fields are."""
-        key = self._digest_key
         return Fingerprint(
-            b"".join(blake2b(field, digest_size=DIGEST_BYTES, key=key).digest() for field in fields)
+            b"".join([self._digest_of(field) if field else self._of_nothing for field in fields])
         )
+
+    def _digest_of(self, field: bytes) -> bytes:
+        return blake2b(field, digest_size=DIGEST_BYTES, key=self._digest_key).digest()
 
 
 def fields_that_differ(one: Fingerprint, other: Fingerprint, names: Sequence[str]) -> list[str]:

@@ -4,37 +4,40 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import structlog
 import uvicorn
 from litestar import Litestar, Response, get
 from litestar.openapi import OpenAPIConfig
-from litestar.types import ASGIApp, ControllerRouterHandler, Receive, Scope, Send
+from litestar.types import ASGIApp, ControllerRouterHandler
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from voltpay import __version__
-from voltpay.core.errors import Misconfigured, Rejected, Unavailable
+from voltpay.core.errors import Misconfigured
+from voltpay.foundation.runtime.front import Front, problem_told
 from voltpay.foundation.runtime.http import (
-    ANSWERS,
     PROBLEM_JSON,
     AnyRequest,
     json_bytes,
-    problem_of,
-    request_id_of,
 )
 from voltpay.foundation.runtime.openapi import DecimalsAreNumbers, Operations, document_of
+from voltpay.foundation.runtime.shortcuts import Shortcuts
 from voltpay.foundation.runtime.strict_http import BODY_TIMEOUT_S, HEAD_TIMEOUT_S, strict_http
 
 ReadyChecks = Callable[[], Mapping[str, bool]]
 """What must hold for a role to be ready, by name."""
 
+NO_SHORTCUTS: Final[Shortcuts] = {}
 _KEEP_ALIVE_S: Final = 75
 log = structlog.get_logger()
 
 
 def make_app(
-    handlers: Sequence[ControllerRouterHandler], ready: ReadyChecks, operations: Operations
+    handlers: Sequence[ControllerRouterHandler],
+    ready: ReadyChecks,
+    operations: Operations,
+    shortcuts: Shortcuts = NO_SHORTCUTS,
 ) -> ASGIApp:
     """The HTTP app of a role: its handlers, `/livez /readyz /metrics /schema`, and problems."""
     app = Litestar(
@@ -53,13 +56,11 @@ def make_app(
         return schema
 
     app.register(show_schema)
-    return RequestIds(app)
+    return Front(app, shortcuts)
 
 
 def _answer_error(request: AnyRequest, error: Exception) -> Response[bytes]:
-    details, headers = problem_of(error)
-    if not isinstance(error, Rejected | Unavailable) and details.status >= 500:
-        log.error("http.failed", path=request.url.path, exc_info=error)
+    details, headers = problem_told(error, request.url.path)
     return Response(
         json_bytes(details), status_code=details.status, headers=headers, media_type=PROBLEM_JSON
     )
@@ -80,26 +81,6 @@ def _admin_handlers(ready: ReadyChecks) -> Sequence[ControllerRouterHandler]:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     return [show_live, show_ready, show_metrics]
-
-
-class RequestIds:
-    """Gives every answer an `X-Request-Id`: the client's own, if it is short and plain."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
-        request_id = request_id_of(scope["headers"])
-
-        async def send_with_id(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id)]
-                ANSWERS.labels(message["status"]).inc()
-            await send(message)
-
-        structlog.contextvars.bind_contextvars(request_id=request_id.decode())
-        await self._app(scope, receive, send_with_id)
 
 
 class Server(uvicorn.Server):

@@ -3,7 +3,6 @@
 import asyncio
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any, Final
 
@@ -12,7 +11,8 @@ from litestar.types import ControllerRouterHandler, Receive, Scope, Send
 from prometheus_client import Histogram
 
 from voltpay.core.errors import Rejected
-from voltpay.core.money import major_of
+from voltpay.core.money import amount_text
+from voltpay.core.times import time_text
 from voltpay.foundation.runtime.heads import BodyTooSlow
 from voltpay.foundation.runtime.http import (
     BadRequest,
@@ -20,6 +20,7 @@ from voltpay.foundation.runtime.http import (
     refuse_other_than_json,
     refuse_unknown_query,
 )
+from voltpay.foundation.runtime.shortcuts import Shortcuts
 from voltpay.services.ingest.accept import Accept, Accepted
 from voltpay.services.ingest.parse import parse
 from voltpay.services.ingest.settings import IngestSettings
@@ -45,11 +46,21 @@ def handlers(
     accept: Accept, settings: IngestSettings, currency_default: str
 ) -> list[ControllerRouterHandler]:
     """The handler of `POST /payments`."""
+    take = shortcuts(accept, settings, currency_default)["POST", "/payments"]
 
     @asgi("/payments", copy_scope=False)
     async def post_payment(scope: Scope, receive: Receive, send: Send) -> None:
         if scope.get("method") != "POST":
             raise NotAllowed("POST a payment, or GET /payments/{id}", allow="POST")
+        await take(scope, receive, send, "")
+
+    return [post_payment]
+
+
+def shortcuts(accept: Accept, settings: IngestSettings, currency_default: str) -> Shortcuts:
+    """The same past the framework."""
+
+    async def take(scope: Scope, receive: Receive, send: Send, segment: str) -> None:  # noqa: ARG001
         began = perf_counter()
         if scope["query_string"]:
             refuse_unknown_query(Request(scope), frozenset())
@@ -63,7 +74,7 @@ def handlers(
         await _answer(accepted, send)
         _SECONDS.observe(perf_counter() - began)
 
-    return [post_payment]
+    return {("POST", "/payments"): take}
 
 
 def _headers_of(pairs: Sequence[tuple[bytes, bytes]]) -> Mapping[bytes, bytes]:
@@ -119,13 +130,12 @@ async def _read(receive: Receive, limit: int) -> bytes | None:
 
 async def _answer(accepted: Accepted, send: Send) -> None:
     request = accepted.request
-    moment = datetime.fromtimestamp(accepted.accepted_at_ms / 1000, UTC)
     name = str(request.id)
-    amount = major_of(request.amount_minor, request.currency)
+    amount = amount_text(request.amount_minor, request.currency.decimals)
     body = (
         f'{{"correlationId":"{name}","status":"queued","amount":{amount},'
         f'"currency":"{request.currency.code}",'
-        f'"acceptedAt":"{moment.isoformat(timespec="milliseconds")[:-6]}Z"}}'
+        f'"acceptedAt":"{time_text(accepted.accepted_at_ms)}"}}'
     ).encode()
     headers = [
         (b"content-type", b"application/json"),

@@ -41,6 +41,7 @@ def build(
     guard = Guard(accept, engines.intake, backlog, settings.backlog_max)
     part = Part(
         handlers=api.handlers(accept, settings, currency_default),
+        shortcuts=api.shortcuts(accept, settings, currency_default),
         periodics=[Periodic("ingest.guard", 250, guard.look)],
     )
     return Ingest(part, operations(settings.body_bytes_max, takes))

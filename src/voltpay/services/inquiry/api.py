@@ -20,6 +20,7 @@ from voltpay.foundation.runtime.http import (
     problems,
     refuse_unknown_query,
 )
+from voltpay.foundation.runtime.shortcuts import Shortcuts, told
 from voltpay.services.inquiry.known import PaymentAnswer
 from voltpay.services.inquiry.pages import Page, place_of
 from voltpay.services.inquiry.questions import (
@@ -96,6 +97,27 @@ def handlers(
         *_account_handlers(accounts),
         _summary_handler(summary, currency_default),
     ]
+
+
+def shortcuts(payments: Payments, accounts: AccountQuestions) -> Shortcuts:
+    """The questions asked most, past the framework, as they are without any parameter."""
+
+    async def status(text: str) -> bytes:
+        return json_bytes(await payments.status(_id_of(text), past_cache=False))
+
+    async def balance(text: str) -> bytes:
+        return json_bytes(await accounts.balance(_account_of(text), past_cache=False))
+
+    async def transactions(text: str) -> bytes:
+        account = _account_of(text)
+        page = await accounts.transactions(account, Page(), LIMIT_DEFAULT, past_cache=False)
+        return json_bytes(page)
+
+    return {
+        ("GET", "/payments/{}/status"): told(status),
+        ("GET", "/accounts/{}/balance"): told(balance),
+        ("GET", "/accounts/{}/transactions"): told(transactions),
+    }
 
 
 def _payment_handlers(payments: Payments) -> list[ControllerRouterHandler]:

@@ -11,6 +11,7 @@ from prometheus_client import Counter
 
 from voltpay.core.errors import Unavailable
 from voltpay.core.ids import PaymentId
+from voltpay.foundation.runtime.group_commit import GroupCommit
 from voltpay.foundation.seams.cache import Cache, Entry
 from voltpay.foundation.seams.clock import Chance
 
@@ -72,6 +73,11 @@ def transactions_key(account: str) -> str:
     return f"transactions:{account}"
 
 
+def shared_gets(cache: Cache) -> GroupCommit[str, tuple[int, bytes] | None]:
+    """What the cache holds under a key, by round trips shared with whoever asks meanwhile."""
+    return GroupCommit(cache.get, lanes=2)
+
+
 class Cached(Generic[T]):
     """Answers of one kind: from the cache, else by `ask`, which gives (version, value) or None.
 
@@ -90,6 +96,7 @@ class Cached(Generic[T]):
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder = msgspec.msgpack.Decoder(value)
         self._flights: dict[str, asyncio.Task[T | None]] = {}
+        self._held = shared_gets(cache)
 
     async def __call__(
         self, key: str, ask: Callable[[], Awaitable[tuple[int, T] | None]], *, past_cache: bool
@@ -98,9 +105,13 @@ class Cached(Generic[T]):
         if past_cache:
             self._count("past")
             return await self._fill(key, ask)
+        if key not in self._flights:
+            found = await self._found(key)
+            if found is not None:
+                return found
         flight = self._flights.get(key)
         if flight is None:
-            flight = asyncio.create_task(self._looked_up(key, ask))
+            flight = asyncio.create_task(self._fill(key, ask))
             self._flights[key] = flight
             flight.add_done_callback(lambda done: self._landed(key, done))
         else:
@@ -113,15 +124,9 @@ class Cached(Generic[T]):
         if not flight.cancelled():
             flight.exception()
 
-    async def _looked_up(
-        self, key: str, ask: Callable[[], Awaitable[tuple[int, T] | None]]
-    ) -> T | None:
-        found = await self._found(key)
-        return await self._fill(key, ask) if found is None else found
-
     async def _found(self, key: str) -> T | None:
         try:
-            held = (await self._cache.get([key]))[0]
+            held = await self._held(key)
         except Unavailable:
             self._count("away")
             return None

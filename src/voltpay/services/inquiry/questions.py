@@ -107,6 +107,7 @@ class Payments:
         self._sealer = sealer
         self._bound = bound
         self._posted = posted
+        self._held = cached.shared_gets(sources.cache)
 
     async def status(self, payment_id: PaymentId, *, past_cache: bool) -> StatusAnswer:
         """Where it is. Raises PaymentUnknown, CannotTell.
@@ -147,7 +148,7 @@ class Payments:
 
     async def _cached(self, payment_id: PaymentId) -> Standing | None:
         try:
-            held = (await self._from.cache.get([f"status:{payment_id}"]))[0]
+            held = await self._held(f"status:{payment_id}")
             return None if held is None else _STANDING.decode(held[1])
         except (Unavailable, msgspec.MsgspecError):
             return None

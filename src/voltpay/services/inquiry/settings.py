@@ -10,7 +10,7 @@ class InquirySettings(BaseModel):
 
     batch_max: int = Field(500, ge=1, le=10_000, description="Facts of one projection batch")
     pace_ms: int = Field(
-        20, ge=0, le=1_000, description="Least time from one batch to the next, unless it was full"
+        25, ge=0, le=1_000, description="Least time from one batch to the next, unless it was full"
     )
     connections_max: int = Field(
         8, ge=1, le=200, description="Connections of one process for inquiries"

@@ -67,12 +67,8 @@ def build(
     )
     fence = Fence(primary, LOCK_CLASS)
     summary = Summary(reader, settled_ends, engines.clock, bound, settings, processors)
-    handlers = api.handlers(
-        Payments(sources, engines.sealer, bound, _payments_cached(engines, settings, bound)),
-        _accounts(engines, settings, reader, bound),
-        summary,
-        currency_default,
-    )
+    payments = Payments(sources, engines.sealer, bound, _payments_cached(engines, settings, bound))
+    accounts = _accounts(engines, settings, reader, bound)
 
     async def statuses(ids: Sequence[PaymentId]) -> Mapping[PaymentId, Standing]:
         return {row.id: row.standing for row in await reader.payments(ids)}
@@ -95,7 +91,10 @@ def build(
 
     return Inquiry(
         part=Part(
-            stages={"project": Project(fence, engines.cache)}, handlers=handlers, close=close
+            stages={"project": Project(fence, engines.cache)},
+            handlers=api.handlers(payments, accounts, summary, currency_default),
+            shortcuts=api.shortcuts(payments, accounts),
+            close=close,
         ),
         rebuild=Rebuild(rebuilder, engines.clock, settings.rebuild_margin_ms),
         statuses=statuses,

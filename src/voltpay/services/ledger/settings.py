@@ -10,7 +10,7 @@ class LedgerSettings(BaseModel):
 
     batch_max: int = Field(1_000, ge=1, le=10_000, description="Settled payments a transaction")
     pace_ms: int = Field(
-        20, ge=0, le=1_000, description="Least time from one batch to the next, unless it was full"
+        25, ge=0, le=1_000, description="Least time from one batch to the next, unless it was full"
     )
     statement_timeout_ms: int = Field(
         10_000, ge=1_000, le=120_000, description="Bound of one statement of the writer"

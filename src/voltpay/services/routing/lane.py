@@ -99,9 +99,6 @@ class Lane:
         self._shrunk_ms = -1
         self._running: deque[Call] = deque()
         self._clock = clock
-        self._level = _BREAKER_STATE.labels(self.name)
-        self._gauge_limit = _LIMIT.labels(self.name)
-        self._gauge_in_flight = _IN_FLIGHT.labels(self.name)
 
     @property
     def limit(self) -> int:
@@ -204,9 +201,9 @@ class Lane:
 
     def export(self) -> None:
         """Set the gauges."""
-        self._level.set(_LEVELS[self.breaker.state])
-        self._gauge_limit.set(self.limit)
-        self._gauge_in_flight.set(self.in_flight)
+        _BREAKER_STATE.labels(self.name).set(_LEVELS[self.breaker.state])
+        _LIMIT.labels(self.name).set(self.limit)
+        _IN_FLIGHT.labels(self.name).set(self.in_flight)
 
     def _learn(self, call: Call, signal: Signal, took_ms: int, now_ms: int) -> None:
         rules, probing = self._rules.breaker, call.probing

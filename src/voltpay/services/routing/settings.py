@@ -145,7 +145,7 @@ class DispatchSettings(BaseModel):
         default=200, ge=1, le=1_000, description="Payments a worker takes at once."
     )
     pace_ms: int = Field(
-        default=5,
+        default=10,
         ge=0,
         le=1_000,
         description="A worker that found little looks again, and outcomes are written again, no"
