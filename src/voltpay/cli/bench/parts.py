@@ -75,7 +75,11 @@ def _entries(count: int, accounts: int) -> Sequence[Entry]:
         account = f"account-{number * 7919 % accounts}"
         payment = Payment(PaymentId(uuid4()), 1990, "EUR", account, "default", now_ms, _PRINT)
         settled = PaymentSettled(
-            payment, Attempt(1, "default", now_ms, "cheapest"), True, 100, now_ms
+            payment,
+            Attempt(1, "default", now_ms, "cheapest"),
+            True,
+            int(__import__("os").environ.get("FEE", "100")),
+            now_ms,
         )
         made.append(entry_of(settled, number % 4))
     return made

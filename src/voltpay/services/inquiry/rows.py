@@ -110,13 +110,15 @@ def row_of(fact: PaymentPosted) -> PostedPayment:
     )
 
 
-def columns_of(facts: Sequence[PaymentPosted]) -> tuple[list[object], ...]:
-    """The facts as columns for one statement, each payment once, then progress by partition.
+def values_of(
+    facts: Sequence[PaymentPosted],
+) -> tuple[list[tuple[object, ...]], list[int], list[int]]:
+    """The facts as rows of `inquiry.fact`, each payment once; then partitions, and how far each is.
 
     Accounts that every partition touches have a row a partition; an account with a key has one.
     """
     first = {fact.settled.payment.id: fact for fact in reversed(facts)}
-    rows = [
+    rows: list[tuple[object, ...]] = [
         (
             row.id, row.account, fact.partition if _is_anonymous(fact) else 0, fact.partition,
             fact.settled.payment.epoch, row.merchant, row.processor, number_of(row.currency),
@@ -130,11 +132,7 @@ def columns_of(facts: Sequence[PaymentPosted]) -> tuple[list[object], ...]:
     progress: dict[int, int] = {}
     for fact in facts:
         progress[fact.partition] = max(fact.position, progress.get(fact.partition, 0))
-    return (
-        *([*column] for column in zip(*rows, strict=True)),
-        list(progress.keys()),
-        list(progress.values()),
-    )
+    return rows, list(progress.keys()), list(progress.values())
 
 
 def _is_anonymous(fact: PaymentPosted) -> bool:

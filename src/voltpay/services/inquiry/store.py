@@ -16,10 +16,10 @@ from voltpay.services.inquiry.rows import (
     Total,
     Totals,
     code_of,
-    columns_of,
     moment_of,
     ms_of,
     number_of,
+    values_of,
 )
 
 LOCK_CLASS: Final = 0x70726F6A
@@ -38,17 +38,7 @@ declined, attempt, reason, sequence, details,
 
 _PROJECT: Final = """
 with given as (
-    select * from unnest(
-        $1::uuid[], $2::text[], $3::smallint[], $4::smallint[], $5::int[], $6::text[], $7::text[],
-        $8::smallint[], $9::bigint[], $10::bigint[], $11::bool[], $12::text[], $13::smallint[],
-        $14::text[], $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[],
-        $20::bytea[]
-    ) as fact (
-        payment_id, account, account_slot, slot, epoch, merchant, processor,
-        currency, amount_minor, fee_minor, executed, declined, attempt,
-        reason, sequence, accepted_ms, requested_ms, settled_ms, posted_ms,
-        details
-    )
+    select * from unnest($1::inquiry.fact[]) as fact
 ), fresh as (
     insert into inquiry.payment (
         payment_id, account, merchant, processor, currency, amount_minor, fee_minor, executed,
@@ -98,14 +88,16 @@ with given as (
            amount_minor = mine.amount_minor + excluded.amount_minor
 ), moved as (
     insert into inquiry.progress as mine (partition, position)
-    select * from unnest($21::smallint[], $22::bigint[]) as passed(partition, position)
+    select * from unnest($2::smallint[], $3::bigint[]) as passed(partition, position)
      order by partition
     on conflict (partition) do update set position = excluded.position
      where mine.position < excluded.position
 )
 select count(*) from fresh
 """
-_PROJECT_NEXT: Final = _PROJECT.replace("inquiry.", "inquiry_next.")
+_PROJECT_NEXT: Final = _PROJECT.replace("inquiry.", "inquiry_next.").replace(
+    "inquiry_next.fact[]", "inquiry.fact[]"
+)
 
 # Every span is a range of an index; those of tier 0 are of payments, the others of buckets.
 _TOTALS: Final = """
@@ -140,12 +132,12 @@ async def project(session: Session, facts: Sequence[PaymentPosted]) -> int:
 
     Gives how many payments were new. Facts older than the installation's epoch only move progress.
     """
-    return cast("int", await session.fetch_value(_PROJECT, *columns_of(facts)))
+    return cast("int", await session.fetch_value(_PROJECT, *values_of(facts)))
 
 
 async def project_next(session: Session, facts: Sequence[PaymentPosted]) -> int:
     """The same into the tables of a rebuild."""
-    return cast("int", await session.fetch_value(_PROJECT_NEXT, *columns_of(facts)))
+    return cast("int", await session.fetch_value(_PROJECT_NEXT, *values_of(facts)))
 
 
 async def versions(session: Session, accounts: Sequence[str]) -> Mapping[str, int]:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from voltpay.core.codec import encode
-from voltpay.services.ledger.entries import KIND_SETTLED, BalanceKey, Entry, time_of
+from voltpay.services.ledger.entries import KIND_SETTLED, BalanceKey, Entry, FactKey, time_of
 
 Row = tuple[object, ...]
 
@@ -57,24 +57,28 @@ def customer_sequences(entries: Sequence[Entry], numbers: Sequence[int]) -> list
     return sequences
 
 
-def idempotency_rows(entries: Sequence[Entry], sequences: Sequence[int], at: datetime) -> list[Row]:
+def idempotency_rows(keys: Sequence[FactKey], sequences: Sequence[int], at: datetime) -> list[Row]:
     """What a repeat will find."""
     return [
-        (entry.key[0], KIND_SETTLED, entry.key[1], sequence, at)
-        for entry, sequence in zip(entries, sequences, strict=True)
+        (payment_id, KIND_SETTLED, day, sequence, at)
+        for (payment_id, day), sequence in zip(keys, sequences, strict=True)
     ]
 
 
 def payment_rows(
-    entries: Sequence[Entry], ids: Ids, sequences: Sequence[int], at: datetime
+    entries: Sequence[Entry],
+    keys: Sequence[FactKey],
+    ids: Ids,
+    sequences: Sequence[int],
+    at: datetime,
 ) -> list[Row]:
     """One row a payment, declined ones too, with the fact as a rebuild replays it."""
     found: list[Row] = []
-    for entry, sequence in zip(entries, sequences, strict=True):
+    for entry, key, sequence in zip(entries, keys, sequences, strict=True):
         settled = entry.settled
         payment, attempt = settled.payment, settled.attempt
         row = (
-            *entry.key,
+            *key,
             ids.accounts[entry.customer],
             ids.merchants[payment.merchant_id],
             ids.processors[attempt.processor],
@@ -93,9 +97,11 @@ def payment_rows(
     return found
 
 
-def posting_rows(entries: Sequence[Entry], legs: Legs, numbers: Sequence[int]) -> list[Row]:
+def posting_rows(
+    entries: Sequence[Entry], keys: Sequence[FactKey], legs: Legs, numbers: Sequence[int]
+) -> list[Row]:
     """One row a posting."""
-    facts = [entry.key for entry in entries for _ in entry.legs]
+    facts = [key for entry, key in zip(entries, keys, strict=True) for _ in entry.legs]
     return [
         (payment_id, KIND_SETTLED, day, account, slot, currency, number, amount_minor)
         for (payment_id, day), (account, currency, slot), number, amount_minor in zip(

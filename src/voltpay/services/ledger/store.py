@@ -11,6 +11,7 @@ from voltpay.core.ids import PaymentId
 from voltpay.foundation.engines.postgres.fence import Fence
 from voltpay.foundation.engines.postgres.names import NameTable
 from voltpay.foundation.engines.postgres.pool import Postgres, Row, Session
+from voltpay.foundation.engines.postgres.values import native_ids
 from voltpay.foundation.runtime.failpoints import reach
 from voltpay.services.ledger import rows
 from voltpay.services.ledger.entries import (
@@ -276,13 +277,15 @@ async def _append(
     legs = rows.legs_of(entries, ids.accounts)
     numbers = await _move(session, legs)
     sequences = rows.customer_sequences(entries, numbers)
-    known = rows.idempotency_rows(entries, sequences, at)
+    natives = native_ids([entry.key[0] for entry in entries])
+    keys = [(PaymentId(one), e.key[1]) for one, e in zip(natives, entries, strict=True)]
+    known = rows.idempotency_rows(keys, sequences, at)
     await session.copy("ledger", "idempotency", rows.IDEMPOTENCY, known)
-    payments = rows.payment_rows(entries, ids, sequences, at)
+    payments = rows.payment_rows(entries, keys, ids, sequences, at)
     await session.copy("ledger", "payment", rows.PAYMENT, payments)
     if numbers:
         # All legs in one COPY: the statement trigger checks each entry over what it adds.
-        postings = rows.posting_rows(entries, legs, numbers)
+        postings = rows.posting_rows(entries, keys, legs, numbers)
         await session.copy("ledger", "posting", rows.POSTING, postings)
     return {
         entry.key: Posted(sequence, at_ms)

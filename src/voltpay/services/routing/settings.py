@@ -138,8 +138,8 @@ class DispatchSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    workers_min: int = Field(default=1, ge=1, le=64, description="Workers while little waits.")
-    workers_max: int = Field(default=2, ge=1, le=64, description="Workers while much waits.")
+    workers_min: int = Field(default=2, ge=1, le=64, description="Workers while little waits.")
+    workers_max: int = Field(default=3, ge=1, le=64, description="Workers while much waits.")
     take_min: int = Field(default=10, ge=1, le=200, description="Payments a worker waits room for.")
     take_max: int = Field(
         default=200, ge=1, le=1_000, description="Payments a worker takes at once."
@@ -185,7 +185,7 @@ class RoutingSettings(BaseModel):
         description="Retries at another processor, as a share of all charges.",
     )
     groups_in_flight: int = Field(
-        default=1, ge=1, le=16, description="Groups of attempts written at the same time, each way."
+        default=2, ge=1, le=16, description="Groups of attempts written at the same time, each way."
     )
     dispatch: DispatchSettings = DispatchSettings()
     breaker: BreakerSettings = BreakerSettings()

@@ -36,18 +36,14 @@ _ROW = """
 """
 _WISH = """
 with wish as (
-    select * from unnest($1::uuid[], $2::smallint[], $3::text[], $4::bigint[], $5::text[],
-                         $6::bytea[], $7::bytea[], $8::bigint[], $9::text[], $10::int[],
-                         $11::int[], $12::int[], $13::text[])
-      as w (payment_id, number, processor, amount_minor, currency, fingerprint, payment,
-            requested_ms, explanation, lease_ms, epoch, former_turn, former_note)
+    select * from unnest($1::routing.wish[]) as w
      where w.epoch >= (select epoch from reference.installation)
 )"""
 _INSERT = """
 insert into routing.attempt (payment_id, number, processor, amount_minor, currency, fingerprint,
                              payment, requested_at, state, owner, lease_until, explanation, epoch)
 select payment_id, number, processor, amount_minor, currency, fingerprint, payment,
-       timestamptz 'epoch' + requested_ms * interval '1 ms', 'sending', $14,
+       timestamptz 'epoch' + requested_ms * interval '1 ms', 'sending', $2,
        now() + lease_ms * interval '1 ms', explanation::jsonb, epoch
   from wish {only} order by payment_id
 on conflict do nothing
@@ -58,7 +54,7 @@ _GONE = """, gone as (
        set state = 'absent', posted = true, note = w.former_note, lease_until = now(), ask_at = null
       from wish w
      where a.payment_id = w.payment_id and a.number = w.number - 1
-       and a.turn = w.former_turn and a.owner = $14 and a.state = 'sending'
+       and a.turn = w.former_turn and a.owner = $2 and a.state = 'sending'
     returning a.payment_id
 )"""
 _REOPEN = _WISH + _GONE + _INSERT.format(only="where payment_id in (select payment_id from gone)")
@@ -72,11 +68,8 @@ update routing.attempt a
        settled_at = timestamptz 'epoch' + w.settled_ms * interval '1 ms',
        ask_at = now() + w.ask_after_ms * interval '1 ms', lease_until = now(),
        asked = case w.state when 'unknown' then a.asked else 0 end
-  from unnest($1::uuid[], $2::smallint[], $3::int[], $4::text[], $5::text[], $6::bigint[],
-              $7::boolean[], $8::bigint[], $9::bigint[], $10::int[])
-    as w (payment_id, number, turn, state, note, fee_minor, posted, requested_ms, settled_ms,
-          ask_after_ms)
- where a.payment_id = w.payment_id and a.number = w.number and a.turn = w.turn and a.owner = $11
+  from unnest($1::routing.outcome[]) as w
+ where a.payment_id = w.payment_id and a.number = w.number and a.turn = w.turn and a.owner = $2
    and a.state in ('sending', 'unknown')
    and a.epoch >= (select epoch from reference.installation)
 returning a.payment_id, a.number"""
@@ -146,7 +139,7 @@ class Store:
             (_REOPEN, [one for one in openings if one.former_turn]),
         ):
             if some:
-                rows = await self._database.fetch(sql, *_columns_of(some), self._owner)
+                rows = await self._database.fetch(sql, _wishes_of(some), self._owner)
                 won.update(row["payment_id"] for row in rows)
         lost = [one.payment.id for one in openings if one.payment.id not in won]
         standing = await self._standing(lost) if lost else {}
@@ -157,8 +150,8 @@ class Store:
 
     async def close(self, closings: Sequence[Closing]) -> Sequence[bool]:
         """Close attempts, each only if it is held by `owner` in its turn; tells which were."""
-        columns = zip(*map(_closing_row, closings), strict=True)
-        rows = await self._database.fetch(_CLOSE, *map(list, columns), self._owner)
+        outcomes = [_outcome_of(closing) for closing in closings]
+        rows = await self._database.fetch(_CLOSE, outcomes, self._owner)
         closed = {(row["payment_id"], row["number"]) for row in rows}
         return [(one.payment_id, one.number) in closed for one in closings]
 
@@ -224,8 +217,8 @@ async def purge(session: Session) -> None:
     await session.execute("truncate routing.attempt, routing.conflict")
 
 
-def _columns_of(openings: Sequence[Opening]) -> list[list[object]]:
-    rows = [
+def _wishes_of(openings: Sequence[Opening]) -> list[tuple[object, ...]]:
+    return [
         (
             one.payment.id,
             one.number,
@@ -243,10 +236,9 @@ def _columns_of(openings: Sequence[Opening]) -> list[list[object]]:
         )
         for one in openings
     ]
-    return [list(column) for column in zip(*rows, strict=True)]
 
 
-def _closing_row(one: Closing) -> tuple[object, ...]:
+def _outcome_of(one: Closing) -> tuple[object, ...]:
     return (
         one.payment_id,
         one.number,

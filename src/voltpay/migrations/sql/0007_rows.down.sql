@@ -1,0 +1,3 @@
+drop type inquiry.fact;
+drop type routing.outcome;
+drop type routing.wish;
