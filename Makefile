@@ -1,6 +1,6 @@
 # Needs make, git and Python >= 3.11; the rest is fetched into .venv/ (and .uv/, if uv is missing).
 .DEFAULT_GOAL := help
-.PHONY: help demo up bench test test-slow test-all soak check format docs requirements clean
+.PHONY: help demo up bench bench-short test test-slow test-all soak check format docs requirements clean
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -p tests.noskip
@@ -17,8 +17,13 @@ demo: $(READY) ## play a minute of payments with failing processors, then reconc
 up: $(READY) ## run Voltpay with its own engines, until Ctrl-C (ARGS=…)
 	$(BIN)/voltpay up $(ARGS)
 
-bench: $(READY) ## measure this machine, Voltpay beside a bare loop (ARGS=…)
-	$(BIN)/voltpay bench --bare benchmarks/bare.py $(ARGS)
+bench: $(READY) ## measure this machine, Voltpay beside a bare loop: half an hour (ARGS=…)
+	$(BIN)/voltpay bench --bare benchmarks/bare.py --fill benchmarks/fill.py --payments 10000000 \
+		--long --minutes 10 --json bench.json $(ARGS)
+
+bench-short: $(READY) ## the same with less of each: two minutes (ARGS=…)
+	$(BIN)/voltpay bench --bare benchmarks/bare.py --seconds 2 --rounds 1 --backlog 10000 \
+		--json bench.json $(ARGS)
 
 test: $(READY) ## run the short set of tests (ARGS=…)
 	$(PYTEST) -m "not slow" $(ARGS)

@@ -6,9 +6,10 @@ Hops: HTTP accept (validate, refuse a repeat, append, fsync) -> route (one HTTP 
 -> ledger (one transaction a batch: idempotency, payment, two postings, balances) -> fact. The same
 engines with the same settings and the same clients as `voltpay bench`; no attempts, no retries, no
 breaker, no sealing, no metrics, no status, no read model. Prints one JSON line, payments a second:
-accept_32 and accept_256 by clients; drain: route and ledger on that backlog, from the first batch
-that the ledger takes; whole: all at once, from the first request to the last posted; ledger: its
-statements in batches of a thousand.
+accept_32 and accept_256 by clients; drain: route and ledger on a backlog of `--backlog`, from the
+first batch that the ledger takes; whole: all at once, from the first request to the last posted;
+ledger: its statements in batches of a thousand. And milliseconds of accepting at 2,000/s: quiet_p50
+and quiet_p99 alone, busy_p50 and busy_p99 while all else works.
 """
 
 import argparse
@@ -31,12 +32,14 @@ import msgspec
 import uvloop
 from redis.asyncio import Redis
 
-from voltpay.cli.bench.crowd import closed
+from voltpay.cli.bench.crowd import closed, opened
+from voltpay.cli.bench.moments import steady
 from voltpay.cli.bench.requests import payments
 from voltpay.cli.ports import free_ports
 from voltpay.foundation.engines.embedded import EmbeddedEngines
 
 TAKEN_ROUTE, TAKEN_LEDGER, AT_ONCE = 512, 1_000, 64
+OFFERED_PER_S = 2_000
 ACCEPT = """
 local out = {}
 for i = 0, #ARGV / 3 - 1 do
@@ -232,6 +235,14 @@ async def ledger_alone(seconds):
     return total / spent
 
 
+async def length_of(stream):
+    """How much stands in a stream."""
+    client = log()
+    length = await client.xlen(stream)
+    await client.aclose()
+    return length
+
+
 async def emptied():
     """Begin anew."""
     client = log()
@@ -253,7 +264,7 @@ def told(process):
     return json.loads(process.communicate()[0])
 
 
-def measured(url, seconds):
+def measured(url, seconds, backlog):
     """The figures."""
     shape = '"account":{}'
 
@@ -261,7 +272,16 @@ def measured(url, seconds):
         return uvloop.run(closed(url, payments(url, shape), clients=clients, seconds=seconds))
 
     uvloop.run(emptied())
+
+    def offered(name):
+        answers = uvloop.run(opened(url, payments(url, shape), steady(OFFERED_PER_S, seconds)))
+        figures[f"{name}_p50"] = answers.percentile_ms(0.5)
+        figures[f"{name}_p99"] = answers.percentile_ms(0.99)
+
     figures = {f"accept_{clients}": burst(clients).per_s(202) for clients in (32, 256)}
+    offered("quiet")
+    while uvloop.run(length_of("accepted")) < backlog:
+        burst(32)
     routing, books = stage("route", 2), stage("ledger", 4)
     drained = told(books)
     routing.wait()
@@ -274,6 +294,11 @@ def measured(url, seconds):
     done = told(books)
     routing.wait()
     figures["whole"] = done["done"] / (done["last"] - began)
+    routing, books = stage("route", 3), stage("ledger", 4)
+    time.sleep(1.5)
+    offered("busy")
+    told(books)
+    routing.wait()
     figures["ledger"] = uvloop.run(ledger_alone(seconds / 4))
     return figures
 
@@ -286,7 +311,7 @@ def served(app, port, *more):
     return subprocess.Popen(command, env=environment)
 
 
-def run(seconds):
+def run(seconds, backlog):
     """Start all, measure, print, stop."""
     folder = Path(tempfile.mkdtemp(prefix="bare-"))
     folder.chmod(0o711)
@@ -301,7 +326,7 @@ def run(seconds):
             served("bare:api", api_port, "--factory"),
         ]
         time.sleep(2.5)
-        print(json.dumps(measured(f"http://127.0.0.1:{api_port}", seconds)))
+        print(json.dumps(measured(f"http://127.0.0.1:{api_port}", seconds, backlog)))
     finally:
         for server in servers:
             server.terminate()
@@ -314,10 +339,11 @@ def main():
     """The command."""
     asked = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     asked.add_argument("--seconds", type=float, default=4.0)
+    asked.add_argument("--backlog", type=int, default=0)
     asked.add_argument("--stage", choices=["route", "ledger"])
     given = asked.parse_args()
     if given.stage is None:
-        run(given.seconds)
+        run(given.seconds, given.backlog)
     else:
         uvloop.run({"route": route, "ledger": ledger}[given.stage](given.seconds))
 

@@ -9,6 +9,7 @@ import pytest
 import uvloop
 
 from voltpay.cli.bench.crowd import closed, opened
+from voltpay.cli.bench.moments import ramp, steady
 from voltpay.cli.bench.requests import get, payments
 from voltpay.cli.ports import free_ports
 from voltpay.foundation.runtime.serve import server_on
@@ -52,6 +53,13 @@ def test_every_payment_has_an_id_of_its_own():
     assert len({each["accountId"] for each in asked}) == 2_000
 
 
+def test_a_ramp_grows_evenly_to_its_rate():
+    moments = list(ramp(100, 10))
+    assert len(moments) == 500
+    assert len([at for at in moments if at < 5]) == 125
+    assert 9.98 < moments[-1] < 10
+
+
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
 def test_a_closed_crowd_counts_every_answer_by_its_status(run):
     seen = []
@@ -68,7 +76,7 @@ def test_a_closed_crowd_counts_every_answer_by_its_status(run):
 async def test_an_open_crowd_sends_at_its_rate_and_charges_a_stall_to_all_who_waited():
     seen = []
     async with listening(answering(seen, stall_at=50)) as url:
-        burst = await opened(url, repeat(get(url, "/")), per_s=200, seconds=1, clients=1)
+        burst = await opened(url, repeat(get(url, "/")), steady(200, 1), clients=1)
     assert len(seen) == 200
     late = [each for each in burst.latencies_ms if each > 1000 * STALL_S / 3]
     assert len(late) > 20

@@ -7,18 +7,18 @@ stalls is charged for all who had to wait (no coordinated omission).
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from time import perf_counter
 from typing import Final, cast
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from voltpay.cli.bench.moments import at
 from voltpay.cli.bench.requests import Requests
 
 _HEAD_ENDS: Final = b"\r\n\r\n"
 _LENGTH: Final = b"content-length: "
-_TICK_S: Final = 0.001
 _LOST: Final = 0
 """The status of a request without an answer."""
 
@@ -62,28 +62,31 @@ async def closed(url: str, requests: Requests, *, clients: int, seconds: float) 
 
 
 async def opened(
-    url: str, requests: Requests, *, per_s: float, seconds: float, clients: int = 64
+    url: str, requests: Requests, moments: Iterable[float], *, clients: int = 64
 ) -> Burst:
-    """Send so many a second for so long, on as many connections as it takes up to `clients`."""
+    """Send a request at each of these moments, on as many connections as it takes up to `clients`.
+
+    A thread keeps the time: an event loop's timers are a millisecond off, as what is measured is.
+    """
     tally = _Tally()
     due: deque[float] = deque()
 
     def next_request() -> tuple[bytes, float] | None:
         return (next(requests), due.popleft()) if due else None
 
-    began = perf_counter()
     async with _connected(url, clients, next_request, tally) as lines:
-        for number in range(int(per_s * seconds)):
-            at = began + number / per_s
-            if (early_s := at - perf_counter()) > 0:
-                await asyncio.sleep(max(early_s, _TICK_S))
+
+        def on_due(at: float) -> None:
             due.append(at)
             idle = next((line for line in lines if line.is_free), None)
             if idle is not None:
                 idle.go_on()
+
+        began = perf_counter()
+        await at(moments, began, on_due)
         tally.statuses[_LOST] += 0 if any(line.transport for line in lines) else len(due)
         await asyncio.gather(*(line.idle.wait() for line in lines))
-    return tally.burst(seconds)
+        return tally.burst(perf_counter() - began)
 
 
 class _Tally:

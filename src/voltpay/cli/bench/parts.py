@@ -1,11 +1,11 @@
 """Parts by themselves: the ledger's batches, routing's choice, answers out of the cache."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from decimal import Decimal
-from itertools import repeat
-from time import perf_counter
+from time import perf_counter, time_ns
 from typing import Final
 from uuid import uuid4
 
@@ -15,7 +15,6 @@ from pyreqwest.client import ClientBuilder
 from voltpay.app.house import House
 from voltpay.app.settings import Settings
 from voltpay.cli.bench.crowd import closed
-from voltpay.cli.bench.requests import get
 from voltpay.core.ids import PaymentId
 from voltpay.core.messages import Attempt, PaymentSettled
 from voltpay.core.payment import FINGERPRINT_FIELDS, Fingerprint, Payment
@@ -32,8 +31,8 @@ _PRINT: Final = Fingerprint(bytes(8 * len(FINGERPRINT_FIELDS)))
 
 
 @asynccontextmanager
-async def empty_ledger(house: House, settings: Settings) -> AsyncIterator[PostgresLedger]:
-    """Books of their own, in a database made for them: those of the installation rest."""
+async def scratch(house: House, settings: Settings) -> AsyncIterator[str]:
+    """The URL of a migrated database made for this, on the server of the installation."""
     from voltpay.migrations import migrate_up
 
     url = settings.database_url.get_secret_value()
@@ -42,25 +41,39 @@ async def empty_ledger(house: House, settings: Settings) -> AsyncIterator[Postgr
     await admin.execute(f"create database {_DATABASE}")
     other = url.replace("/voltpay?", f"/{_DATABASE}?")
     await asyncio.to_thread(migrate_up, other)
-    ledger = PostgresLedger(
-        Postgres(other, name="bench-ledger", size_max=1), Postgres(other, name="bench", size_max=2)
-    )
     try:
-        await ledger.own(range(4))
-        yield ledger
+        yield other
     finally:
-        await ledger.close()
         await admin.execute(f"drop database if exists {_DATABASE} with (force)")
         await admin.close()
 
 
+@asynccontextmanager
+async def ledger_in(url: str) -> AsyncIterator[PostgresLedger]:
+    """Books of their own, that know all accounts, as the bare loop's do."""
+    ledger = PostgresLedger(
+        Postgres(url, name="bench-ledger", size_max=1), Postgres(url, name="bench", size_max=2)
+    )
+    try:
+        await ledger.own(range(4))
+        await ledger.prepare_day(datetime.now(UTC).date())
+        for start in range(0, _ACCOUNTS, 1_000):
+            await ledger.post(_entries(1_000, _ACCOUNTS, start=start))
+        yield ledger
+    finally:
+        await ledger.close()
+
+
 async def posted_per_s(
-    ledger: PostgresLedger, batch: int, seconds: float, *, accounts: int = _ACCOUNTS
+    ledger: PostgresLedger, batch: int, seconds: float, *, accounts: int = _ACCOUNTS, fee: int = 0
 ) -> float:
-    """Payments a second of one connection, posted in batches of this size; entries made before."""
+    """Payments a second of one connection, posted in batches of this size; entries made before.
+
+    Without a fee an entry has two postings, as the bare loop's have; with one it has four.
+    """
     total, spent = 0, 0.0
     while spent < seconds:
-        entries = _entries(batch, accounts)
+        entries = _entries(batch, accounts, start=total, fee=fee)
         began = perf_counter()
         await ledger.post(entries)
         spent += perf_counter() - began
@@ -68,18 +81,14 @@ async def posted_per_s(
     return total / spent
 
 
-def _entries(count: int, accounts: int) -> Sequence[Entry]:
-    now_ms = 1_700_000_000_000
+def _entries(count: int, accounts: int, *, start: int = 0, fee: int = 0) -> Sequence[Entry]:
+    now_ms = time_ns() // 1_000_000
     made = []
-    for number in range(count):
+    for number in range(start, start + count):
         account = f"account-{number * 7919 % accounts}"
         payment = Payment(PaymentId(uuid4()), 1990, "EUR", account, "default", now_ms, _PRINT)
         settled = PaymentSettled(
-            payment,
-            Attempt(1, "default", now_ms, "cheapest"),
-            True,
-            int(__import__("os").environ.get("FEE", "100")),
-            now_ms,
+            payment, Attempt(1, "default", now_ms, "cheapest"), True, fee, now_ms
         )
         made.append(entry_of(settled, number % 4))
     return made
@@ -100,15 +109,15 @@ def choices_per_s(seconds: float) -> float:
     return count / (perf_counter() - began)
 
 
-async def a_payment_of(url: str, account: str) -> str:
-    """The id of a payment of an account."""
+async def payments_of(url: str, account: str) -> list[str]:
+    """The ids of an account's latest payments."""
     async with ClientBuilder().no_proxy().build() as client:
         answer = await client.get(f"{url}/accounts/{account}/transactions").build().send()
         page = msgspec.json.decode(bytes(await answer.bytes()))
-        return str(page["items"][0]["correlationId"])
+        return [str(each["correlationId"]) for each in page["items"]]
 
 
-async def answers_per_s(url: str, path: str, seconds: float) -> float:
-    """Cached answers of one process a second."""
-    burst = await closed(url, repeat(get(url, path)), clients=_CLIENTS, seconds=seconds)
+async def answers_per_s(url: str, asked: Iterator[bytes], seconds: float) -> float:
+    """Answers of one process a second."""
+    burst = await closed(url, asked, clients=_CLIENTS, seconds=seconds)
     return burst.per_s(200)

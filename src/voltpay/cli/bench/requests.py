@@ -34,6 +34,7 @@ def post(url: str, path: str, body: str) -> bytes:
     ).encode()
 
 
-def get(url: str, path: str) -> bytes:
+def get(url: str, path: str, *, past_cache: bool = False) -> bytes:
     """A GET."""
-    return f"GET {path} HTTP/1.1\r\nHost: {urlsplit(url).netloc}\r\n\r\n".encode()
+    more = "Cache-Control: no-cache\r\n" if past_cache else ""
+    return f"GET {path} HTTP/1.1\r\nHost: {urlsplit(url).netloc}\r\n{more}\r\n".encode()

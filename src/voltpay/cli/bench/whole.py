@@ -10,13 +10,13 @@ from msgspec import Struct
 from voltpay.app.house import House
 from voltpay.app.settings import Settings
 from voltpay.app.topology import STAGES
-from voltpay.cli.bench.crowd import Burst, closed, opened
+from voltpay.cli.bench.crowd import Burst, closed
 from voltpay.cli.bench.requests import payments
 from voltpay.core.errors import Broken
 from voltpay.processors.sandbox.control import SandboxControl
 
 _POLL_S: Final = 0.02
-_DRAIN_S: Final = 600.0
+_DRAIN_S: Final = 900.0
 TO_POSTED: Final = ("accepted", "deferred", "settled")
 TO_READ_MODEL: Final = (*TO_POSTED, "posted")
 
@@ -43,6 +43,17 @@ async def accepted(settings: Settings, url: str, clients: int, seconds: float) -
     """Accept alone: both processors fail meanwhile, so that routing has nothing to do."""
     await _let_fail(settings, failing=True)
     return await closed(url, payments(url), clients=clients, seconds=seconds)
+
+
+async def filled(house: House, settings: Settings, url: str, count: int) -> int:
+    """Accept on until so many wait; gives how many do."""
+    lanes = _lanes(settings, TO_POSTED)
+    while True:
+        waiting = sum([await house.engines.log.backlog(*lane) for lane in lanes])
+        if waiting >= count:
+            return waiting
+        seconds = min(2, (count - waiting) / 8_000 + 0.1)
+        await closed(url, payments(url), clients=32, seconds=seconds)
 
 
 async def drained(house: House, settings: Settings, count: int) -> Drained:
@@ -76,11 +87,6 @@ async def all_at_once(house: House, settings: Settings, url: str, seconds: float
     return Whole(found / posted_s, found / whole_s)
 
 
-async def offered(url: str, per_s: float, seconds: float) -> Burst:
-    """How soon payments are accepted that come at this rate."""
-    return await opened(url, payments(url), per_s=per_s, seconds=seconds)
-
-
 async def settle(house: House, settings: Settings) -> None:
     """Wait until nothing is on its way."""
     await _until_empty(house, settings, TO_READ_MODEL)
@@ -92,13 +98,17 @@ async def _let_fail(settings: Settings, *, failing: bool) -> None:
             await control.set_failure(failing)
 
 
-async def _until_empty(house: House, settings: Settings, topics: Sequence[str]) -> None:
-    lanes = [
+def _lanes(settings: Settings, topics: Sequence[str]) -> Sequence[tuple[str, str]]:
+    return [
         (getattr(settings.topics, topic), stage.group)
         for stage in STAGES
         for topic in stage.reads
         if topic in topics
     ]
+
+
+async def _until_empty(house: House, settings: Settings, topics: Sequence[str]) -> None:
+    lanes = _lanes(settings, topics)
     end = perf_counter() + _DRAIN_S
     while True:
         waiting = sum([await house.engines.log.backlog(*lane) for lane in lanes])

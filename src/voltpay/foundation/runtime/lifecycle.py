@@ -101,7 +101,7 @@ class Lifecycle:
 
     def ready(self) -> None:
         """Tell the supervisor, and the log, that the role does its work."""
-        _spare_the_collector()
+        spare_the_collector()
         log.info("role.ready")
         if self._lifeline:
             self._lifeline.ready()
@@ -111,7 +111,7 @@ class Lifecycle:
         await self.stopping.wait()
 
 
-def _spare_the_collector() -> None:
+def spare_the_collector() -> None:
     """What stands once a role is ready stays until its end: the cycle collector need not look.
 
     Hot paths make objects by the thousand and no cycles among them. A look at the youngest comes

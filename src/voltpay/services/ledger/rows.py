@@ -5,6 +5,8 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from voltpay.core.codec import encode
+from voltpay.core.ids import PaymentId
+from voltpay.foundation.engines.postgres.values import native_ids
 from voltpay.services.ledger.entries import KIND_SETTLED, BalanceKey, Entry, FactKey, time_of
 
 Row = tuple[object, ...]
@@ -55,6 +57,12 @@ def customer_sequences(entries: Sequence[Entry], numbers: Sequence[int]) -> list
         sequences.append(numbers[at] if entry.legs else 0)
         at += len(entry.legs)
     return sequences
+
+
+def keys_of(entries: Sequence[Entry]) -> list[FactKey]:
+    """The keys of entries, made ready for the driver once: they stand in all their rows."""
+    ids = native_ids([entry.key[0] for entry in entries])
+    return [(PaymentId(one), e.key[1]) for one, e in zip(ids, entries, strict=True)]
 
 
 def idempotency_rows(keys: Sequence[FactKey], sequences: Sequence[int], at: datetime) -> list[Row]:

@@ -11,7 +11,6 @@ from voltpay.core.ids import PaymentId
 from voltpay.foundation.engines.postgres.fence import Fence
 from voltpay.foundation.engines.postgres.names import NameTable
 from voltpay.foundation.engines.postgres.pool import Postgres, Row, Session
-from voltpay.foundation.engines.postgres.values import native_ids
 from voltpay.foundation.runtime.failpoints import reach
 from voltpay.services.ledger import rows
 from voltpay.services.ledger.entries import (
@@ -277,8 +276,7 @@ async def _append(
     legs = rows.legs_of(entries, ids.accounts)
     numbers = await _move(session, legs)
     sequences = rows.customer_sequences(entries, numbers)
-    natives = native_ids([entry.key[0] for entry in entries])
-    keys = [(PaymentId(one), e.key[1]) for one, e in zip(natives, entries, strict=True)]
+    keys = rows.keys_of(entries)
     known = rows.idempotency_rows(keys, sequences, at)
     await session.copy("ledger", "idempotency", rows.IDEMPOTENCY, known)
     payments = rows.payment_rows(entries, keys, ids, sequences, at)
