@@ -18,6 +18,7 @@ import contextlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -311,6 +312,16 @@ def served(app, port, *more):
     return subprocess.Popen(command, env=environment)
 
 
+def await_listening(port, within_s=30):
+    """Until somebody listens there."""
+    end = time.monotonic() + within_s
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.05)
+    raise TimeoutError(f"nobody listens on {port}")
+
+
 def run(seconds, backlog):
     """Start all, measure, print, stop."""
     folder = Path(tempfile.mkdtemp(prefix="bare-"))
@@ -325,7 +336,8 @@ def run(seconds, backlog):
             served("bare:processor", processor_port),
             served("bare:api", api_port, "--factory"),
         ]
-        time.sleep(2.5)
+        for port in (api_port, processor_port):
+            await_listening(port)
         print(json.dumps(measured(f"http://127.0.0.1:{api_port}", seconds, backlog)))
     finally:
         for server in servers:

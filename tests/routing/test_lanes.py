@@ -84,6 +84,25 @@ def test_a_used_lane_grows_and_an_idle_one_does_not(clock: ManualClock) -> None:
     assert idle.limit == 16
 
 
+def test_after_an_outage_a_lane_is_soon_where_it_was_before_it(clock: ManualClock) -> None:
+    lane = a_lane(clock)
+    for _ in range(40):
+        answered(lane, sent(lane, 16), clock, Signal.GOOD)
+    before = lane.limit
+    for _ in range(12):
+        clock.at_ms += 1
+        answered(lane, sent(lane, 1), clock, Signal.BUSY)
+    assert lane.limit == RULES.lane.limit_min
+    rounds = 0
+    while lane.limit < int(0.7 * before):
+        rounds += 1
+        answered(lane, sent(lane, lane.limit), clock, Signal.GOOD)
+    assert rounds <= 4
+    after = lane.limit
+    answered(lane, sent(lane, after), clock, Signal.GOOD)
+    assert lane.limit <= after + 1
+
+
 @pytest.mark.parametrize("signal", [Signal.FAILED, Signal.BUSY])
 def test_trouble_shrinks_the_limit_once_for_calls_of_the_same_time(
     clock: ManualClock, signal: Signal

@@ -1,7 +1,7 @@
 """Parts by themselves: the ledger's batches, routing's choice, answers out of the cache."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -15,6 +15,7 @@ from pyreqwest.client import ClientBuilder
 from voltpay.app.house import House
 from voltpay.app.settings import Settings
 from voltpay.cli.bench.crowd import closed
+from voltpay.cli.bench.requests import Requests
 from voltpay.core.ids import PaymentId
 from voltpay.core.messages import Attempt, PaymentSettled
 from voltpay.core.payment import FINGERPRINT_FIELDS, Fingerprint, Payment
@@ -117,7 +118,7 @@ async def payments_of(url: str, account: str) -> list[str]:
         return [str(each["correlationId"]) for each in page["items"]]
 
 
-async def answers_per_s(url: str, asked: Iterator[bytes], seconds: float) -> float:
+async def answers_per_s(url: str, asked: Requests, seconds: float) -> float:
     """Answers of one process a second."""
     burst = await closed(url, asked, clients=_CLIENTS, seconds=seconds)
     return burst.per_s(200)

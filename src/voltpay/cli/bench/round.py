@@ -27,6 +27,7 @@ Say = Callable[[str], None]
 
 _OFFERED_PER_S: Final = 2_000
 _ACCOUNTS_ASKED: Final = 64
+_WARM_S: Final = 0.3
 
 
 def measure(values: Values, seconds: float, backlog: int, say: Say) -> Mapping[str, str]:
@@ -108,7 +109,7 @@ async def _answers(values: Values, url: str, seconds: float) -> None:
     for name, some in paths.items():
         for past_cache, how in ((False, "cached"), (True, "past the cache")):
             asked = [get(url, path, past_cache=past_cache) for path in some]
-            await parts.answers_per_s(url, iter(asked), seconds)
+            await parts.answers_per_s(url, cycle(asked), _WARM_S)
             per_s = await parts.answers_per_s(url, cycle(asked), seconds)
             values[f"{name}, {how}"].append(per_s)
 

@@ -70,7 +70,6 @@ truncate ledger.idempotency, ledger.balance, ledger.payment, ledger.posting;
 truncate reference.account, reference.merchant, reference.processor;
 """
 
-
 LOCK_CLASS: Final = 0x6C656467
 """First key of the ledger's advisory locks; the second is the partition."""
 
@@ -277,8 +276,8 @@ async def _append(
     numbers = await _move(session, legs)
     sequences = rows.customer_sequences(entries, numbers)
     keys = rows.keys_of(entries)
-    known = rows.idempotency_rows(keys, sequences, at)
-    await session.copy("ledger", "idempotency", rows.IDEMPOTENCY, known)
+    facts = rows.idempotency_rows(keys, sequences, at)
+    await session.copy("ledger", "idempotency", rows.IDEMPOTENCY, facts)
     payments = rows.payment_rows(entries, keys, ids, sequences, at)
     await session.copy("ledger", "payment", rows.PAYMENT, payments)
     if numbers:

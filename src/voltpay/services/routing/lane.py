@@ -20,7 +20,7 @@ from voltpay.processors.settings import ProcessorSettings
 from voltpay.services.routing import breaker as breakers
 from voltpay.services.routing.breaker import Breaker, State
 from voltpay.services.routing.choose import Gate, Offer, expected_ms
-from voltpay.services.routing.pace import Latency, ahead, grown, measured, shrunk
+from voltpay.services.routing.pace import Latency, Limit, ahead, measured
 from voltpay.services.routing.settings import RoutingSettings
 from voltpay.services.routing.turns import Turns
 
@@ -94,16 +94,14 @@ class Lane:
         self.on_change: Callable[[], None] = _nothing
         self._health: HealthSeen | None = None
         self._rules = rules
-        self._limit_min = min(rules.lane.limit_min, self.limit_max)
-        self._limit = float(min(rules.lane.limit_start, self.limit_max))
-        self._shrunk_ms = -1
+        self._limit = Limit(rules.lane.limit_start, rules.lane.limit_min, self.limit_max)
         self._running: deque[Call] = deque()
         self._clock = clock
 
     @property
     def limit(self) -> int:
         """The soft limit: how many calls it should hold now."""
-        return int(self._limit)
+        return int(self._limit.value)
 
     def charge_timeout_ms(self, offer: Offer) -> int:
         """Twice the latency that its offer expects, within the bounds of the settings."""
@@ -127,7 +125,7 @@ class Lane:
             int(quick - sluggish),
             self._oldest_ms(now_ms),
             self.in_flight,
-            int(self._limit),
+            self.limit,
             self.limit_max,
             ahead(self.limit, quick, self._rules.lane.ahead_ms) if self.is_closed else 0,
         )
@@ -218,12 +216,10 @@ class Lane:
 
     def _adapt(self, call: Call, signal: Signal, took_ms: int, now_ms: int) -> None:
         if signal is Signal.GOOD and took_ms <= self._rules.lane.slow_ms:
-            if 2 * self.charging >= self._limit:
-                self._limit = grown(self._limit, self.limit_max)
-        # Calls sent before the last decrease met the same trouble: they do not count again.
-        elif call.posted_ms > self._shrunk_ms:
-            self._limit = shrunk(self._limit, self._limit_min)
-            self._shrunk_ms = now_ms
+            if 2 * self.charging >= self._limit.value:
+                self._limit.grow()
+        else:
+            self._limit.shrink(call.posted_ms, now_ms)
 
     def _set(self, after: Breaker) -> None:
         before, self.breaker = self.breaker, after

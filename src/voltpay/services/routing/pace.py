@@ -21,9 +21,13 @@ class Latency(Struct, frozen=True):
     at_ms: int = -1
 
 
-def grown(limit: float, limit_max: int) -> float:
-    """The limit after one good answer: a limit's worth of them adds one."""
-    return min(float(limit_max), limit + 1.0 / limit)
+def grown(limit: float, limit_max: int, borne: float = 0.0) -> float:
+    """The limit after one good answer: a limit's worth of them adds one.
+
+    Up to what was `borne` before the trouble each adds one, so that an outage that is over does not
+    go on as a crawl.
+    """
+    return min(float(limit_max), limit + (1.0 if limit < borne else 1.0 / limit))
 
 
 def shrunk(limit: float, limit_min: int) -> float:
@@ -49,3 +53,29 @@ def measured(latency: Latency, sample_ms: int, now_ms: int, fresh_ms: int) -> La
     quick = latency.quick_ms + _QUICK * (sample_ms - latency.quick_ms)
     sluggish = latency.sluggish_ms + _SLUGGISH * (sample_ms - latency.sluggish_ms)
     return Latency(quick, sluggish, now_ms)
+
+
+class Limit:
+    """How many calls a lane may hold: it grows with good answers, and shrinks with bad ones."""
+
+    def __init__(self, start: int, least: int, most: int) -> None:
+        self.value = float(min(start, most))
+        self._least = min(least, most)
+        self._most = most
+        self._borne = 0.0
+        self._has_grown = True
+        self._shrunk_ms = -1
+
+    def grow(self) -> None:
+        """After a good answer, while the lane is used."""
+        self.value = grown(self.value, self._most, self._borne)
+        self._has_grown = True
+
+    def shrink(self, posted_ms: int, now_ms: int) -> None:
+        """After a bad answer. Calls sent before the last decrease met the same trouble as it."""
+        if posted_ms <= self._shrunk_ms:
+            return
+        self.value = shrunk(self.value, self._least)
+        self._shrunk_ms = now_ms
+        if self._has_grown:
+            self._borne, self._has_grown = self.value, False
