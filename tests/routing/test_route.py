@@ -383,3 +383,23 @@ async def test_a_call_that_is_cancelled_leaves_a_row_for_the_next_process(
     await there.expire_leases()
     await there.resolve()
     assert settled(there.log.messages).payment == payment
+
+
+async def test_payments_that_wait_their_turn_as_the_breaker_opens_go_elsewhere_unsent(
+    house: Houses,
+) -> None:
+    one = house()
+    default, fallback = one.processors
+    default.behaviours = [refuses] * 16
+    payments = [a_payment() for _ in range(40)]
+    budget = one.route._budget
+    budget.take = lambda: False
+    said = await asyncio.gather(*(routed(one, each) for each in payments))
+
+    assert len(default.posts) == 16, "as many as may be under way at once"
+    assert not default.executions
+    assert len(fallback.posts) == 24, "those that were never sent are no retries"
+    results = [message for messages in said for message in messages]
+    assert sum(isinstance(each, PaymentSettled) for each in results) == 24
+    assert sum(isinstance(each, PaymentDeferred) for each in results) == 16
+    assert await one.states() == {"absent": 40, "executed": 24}

@@ -29,7 +29,7 @@ from voltpay.services.routing.wire import Routing, build
 SETTINGS = RoutingSettings(
     lease_ms=200,
     retry_share=1.0,
-    lane=LaneSettings(charge_timeout_min_ms=100, latency_fresh_ms=300),
+    lane=LaneSettings(charge_timeout_min_ms=100, latency_fresh_ms=300, limit_start=60),
     resolve=ResolveSettings(ask_first_ms=20, ask_max_ms=100, find_timeout_ms=500),
     probe=ProbeSettings(interval_ms=10),
 )

@@ -54,9 +54,10 @@ class Decided(Struct, frozen=True):
 
 
 class Refused(Struct, frozen=True):
-    """This POST charged nothing and will not."""
+    """This POST charged nothing and will not. `was_sent`: false if it was never sent at all."""
 
     why: str
+    was_sent: bool = True
 
 
 class Undecided(Struct, frozen=True):

@@ -146,9 +146,10 @@ class Route:
         try:
             chosen = self._chosen(row.payment, tried=lane.name)
             offer = chosen.choice.offer
-            if offer is None or not self._budget.take():
+            # One that was never sent is no retry: it adds no load.
+            if offer is None or (refusal.was_sent and not self._budget.take()):
                 return await self._conclude(row, refusal, lane, times)
-            _RETRIES.inc()
+            _RETRIES.inc(refusal.was_sent)
             slot = self._entered(chosen, offer)
             try:
                 return await self._retried(row, refusal, slot, times)
@@ -202,7 +203,7 @@ class Route:
 
     async def _sent(self, row: AttemptRow, slot: _Slot) -> Judgement:
         if not slot.lane.lets_go(slot.call):
-            return Refused("the breaker opened before it was sent")
+            return Refused("the breaker opened before it was sent", was_sent=False)
         rest_ms = slot.held_from_ms + slot.lease_ms - self._clock.monotonic_ms()
         if rest_ms <= slot.timeout_ms:
             return Refused("the lease ran out before it was sent")
