@@ -38,7 +38,7 @@ def test_a_slowdown_reroutes_before_the_first_timeout(stack):
 
 
 def test_workers_and_concurrency_follow_the_backlog_and_stay_within_their_bounds(stack):
-    assert stack.metric("routing", "voltpay_dispatch_workers") == 4
+    assert stack.metric("routing", "voltpay_dispatch_workers") == 2
     limits, workers, sockets = set(), set(), 0
     for processor in (0, 1):
         stack.configure(processor, "failure", {"failure": True})
@@ -54,11 +54,11 @@ def test_workers_and_concurrency_follow_the_backlog_and_stay_within_their_bounds
         limits.add(stack.metric("routing", "voltpay_routing_lane_limit", processor="default"))
         if TCP_TABLE.exists():
             sockets = max(sockets, sockets_to(stack.ports[1:]))
-        return 6 in workers and len(limits) > 2
+        return 3 in workers and len(limits) > 2
 
     stack.until(has_looked_long_enough, timeout_s=30)
-    stack.until(lambda: stack.metric("routing", "voltpay_dispatch_workers") == 4, timeout_s=20)
-    assert max(workers) == 6
+    stack.until(lambda: stack.metric("routing", "voltpay_dispatch_workers") == 2, timeout_s=20)
+    assert max(workers) == 3
     assert (0 if TCP_TABLE.exists() else -1) < sockets <= 200
     for processor in (0, 1):
         stack.configure(processor, "delay", {"delay": 0})

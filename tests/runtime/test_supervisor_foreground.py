@@ -100,6 +100,7 @@ def test_a_failure_is_logged_with_its_traceback(foreground: Foreground) -> None:
 @pytest.mark.parametrize("foreground", ["chatty"], indirect=True)
 def test_what_a_library_logs_has_the_same_form(foreground: Foreground) -> None:
     foreground.await_event("a library complains")
+    foreground.await_event("role.ready")
     logged = foreground.logged()
     assert logged["a library complains"]["role"] == "ledger"
     assert logged["a library complains"]["payment_id"] == "p-1"
