@@ -37,7 +37,7 @@ ROLES: Final = (
         niceness=5,
     ),
     Role("ledger", stages=("post",), periodics=("ledger", "log"), port=8082, niceness=5),
-    Role("projection", stages=("project", "shelve"), periodics=("cache",), port=8083, niceness=10),
+    Role("projection", stages=("project", "shelve"), periodics=("cache",), port=8083, niceness=5),
     Role("inquiry", handlers=("inquiry", "dead"), port=8084),
 )
 SANDBOX_NICENESS: Final = 5

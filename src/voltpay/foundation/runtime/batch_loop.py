@@ -18,8 +18,8 @@ from voltpay.foundation.seams.clock import Chance, Clock
 from voltpay.foundation.seams.log import Consumer, Delivery
 
 _OWN_AGAIN_S: Final = 0.1
-_RESTS: Final = 4
-_PACES: Final = 4
+_RESTS: Final = 1.5
+_PACES: Final = 2
 _GROWTHS: Final = 16
 """So many good batches bring one from nothing back to its full size."""
 _SIZES: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
@@ -37,7 +37,7 @@ class BatchLimits:
 
     A batch begins no sooner than `pace_ms` after the one before, unless that was full: so those
     that come meanwhile share one transaction. The first after a silence begins at once. Where
-    there is more to do than cores and batches take long, it waits up to four paces: the larger a
+    there is more to do than cores and batches take long, it waits up to two paces: the larger a
     batch, the less of a core its payments cost.
     """
 

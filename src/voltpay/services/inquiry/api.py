@@ -109,9 +109,7 @@ def shortcuts(payments: Payments, accounts: AccountQuestions) -> Shortcuts:
         return json_bytes(await accounts.balance(_account_of(text), past_cache=False))
 
     async def transactions(text: str) -> bytes:
-        account = _account_of(text)
-        page = await accounts.transactions(account, Page(), LIMIT_DEFAULT, past_cache=False)
-        return json_bytes(page)
+        return await accounts.first_page(_account_of(text), past_cache=False)
 
     return {
         ("GET", "/payments/{}/status"): told(status),

@@ -10,6 +10,7 @@ from msgspec import Struct
 from voltpay.core.errors import Rejected, Unavailable
 from voltpay.core.ids import PaymentId
 from voltpay.core.messages import Standing
+from voltpay.foundation.runtime.http import json_bytes
 from voltpay.foundation.runtime.sealing import Sealer
 from voltpay.foundation.seams.cache import Cache
 from voltpay.foundation.seams.intake import Intake
@@ -41,6 +42,7 @@ T = TypeVar("T")
 
 LIMIT_DEFAULT: Final = 50
 _STANDING: Final = msgspec.msgpack.Decoder(Standing)
+_TRANSACTIONS: Final = msgspec.json.Decoder(Transactions)
 
 
 class PaymentUnknown(Rejected):
@@ -219,7 +221,7 @@ class AccountQuestions:
         reader: Reader,
         bound: Bound,
         balances: Cached[Balances],
-        first_pages: Cached[Listed],
+        first_pages: Cached[bytes],
     ) -> None:
         self._reader = reader
         self._bound = bound
@@ -235,29 +237,44 @@ class AccountQuestions:
 
         found = await self._balances(cached.balance_key(account), ask, past_cache=past_cache)
         if found is None:
-            raise AccountUnknown("no payment of this account is posted yet", fields=("accountId",))
+            raise _unknown()
         return accounts_of(account, found)
 
     async def transactions(
         self, account: str, page: Page, limit: int, *, past_cache: bool
     ) -> Transactions:
         """A page of an account's payments. Raises AccountUnknown."""
-        if page == Page() and limit <= LIMIT_DEFAULT:
-            listed = await self._first_page(account, past_cache=past_cache)
-        else:
-            with self._bound():
-                listed = await self._reader.transactions(account, page, limit + 1)
+        if page == Page() and limit == LIMIT_DEFAULT:
+            body = await self.first_page(account, past_cache=past_cache)
+            return _TRANSACTIONS.decode(body)
+        with self._bound():
+            listed = await self._reader.transactions(account, page, limit + 1)
         if listed is None:
-            raise AccountUnknown("no payment of this account is posted yet", fields=("accountId",))
-        shown = listed.rows[:limit]
-        is_last = len(listed.rows) <= limit
-        place = None if is_last else Place(shown[-1].requested_at_ms, shown[-1].id)
-        return Transactions([item_of(row) for row in shown], cursor_of(place) if place else None)
+            raise _unknown()
+        return _page_of(listed, limit)
 
-    async def _first_page(self, account: str, *, past_cache: bool) -> Listed | None:
-        async def ask() -> tuple[int, Listed] | None:
+    async def first_page(self, account: str, *, past_cache: bool) -> bytes:
+        """The page of an account's newest payments, as JSON. Raises AccountUnknown."""
+
+        async def ask() -> tuple[int, bytes] | None:
             found = await self._reader.transactions(account, Page(), LIMIT_DEFAULT + 1)
-            return None if found is None else (found.facts, found)
+            if found is None:
+                return None
+            return found.facts, json_bytes(_page_of(found, LIMIT_DEFAULT))
 
         key = cached.transactions_key(account)
-        return await self._first_pages(key, ask, past_cache=past_cache)
+        body = await self._first_pages(key, ask, past_cache=past_cache)
+        if body is None:
+            raise _unknown()
+        return body
+
+
+def _unknown() -> AccountUnknown:
+    return AccountUnknown("no payment of this account is posted yet", fields=("accountId",))
+
+
+def _page_of(listed: Listed, limit: int) -> Transactions:
+    shown = listed.rows[:limit]
+    is_last = len(listed.rows) <= limit
+    place = None if is_last else Place(shown[-1].requested_at_ms, shown[-1].id)
+    return Transactions([item_of(row) for row in shown], cursor_of(place) if place else None)

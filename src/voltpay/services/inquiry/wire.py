@@ -22,7 +22,7 @@ from voltpay.services.inquiry.questions import (
     Sources,
 )
 from voltpay.services.inquiry.rebuild import FactsSince, Rebuild
-from voltpay.services.inquiry.rows import Balances, Listed, Total
+from voltpay.services.inquiry.rows import Balances, Total
 from voltpay.services.inquiry.settings import InquirySettings
 from voltpay.services.inquiry.store import LOCK_CLASS, Reader
 from voltpay.services.inquiry.summary import SettledEnds, Summary
@@ -117,5 +117,5 @@ def _accounts(
         reader,
         bound,
         Cached("balance", Balances, engines.cache, engines.chance, bound, ttl_ms),
-        Cached("transactions", Listed, engines.cache, engines.chance, bound, ttl_ms),
+        Cached("transactions", bytes, engines.cache, engines.chance, bound, ttl_ms),
     )
