@@ -151,9 +151,7 @@ class DispatchSettings(BaseModel):
         description="A worker that found little looks again, and outcomes are written again, no"
         " sooner than this.",
     )
-    backlog_high: int = Field(
-        default=2_000, ge=1, description="Waiting, above which one more works."
-    )
+    backlog_high: int = Field(default=200, ge=1, description="Waiting, above which one more works.")
     backlog_low: int = Field(default=20, ge=0, description="Waiting, below which one less works.")
     deferred_delay_ms: int = Field(
         default=1_000, ge=10, le=60_000, description="How long a deferred payment waits."
