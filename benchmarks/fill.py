@@ -88,7 +88,6 @@ async def fill(url, count):
     await fill_books(database)
     await database.execute("drop table bench_given")
     await database.execute("vacuum (analyze)")
-    await database.execute("checkpoint")
     await database.close()
 
 

@@ -150,7 +150,7 @@ class Installation:
             address = Address(socket=folder / f"{role.name}.sock")
 
         def start() -> None:
-            _be_nice(role.niceness)
+            os.nice(role.niceness)
             lifecycle.run_role(
                 role.name,
                 partial(run_role, role, self.settings, address),
@@ -164,7 +164,7 @@ class Installation:
         journal = journal_of(self.data, processor.name)
 
         def start() -> None:
-            _be_nice(SANDBOX_NICENESS)
+            os.nice(SANDBOX_NICENESS)
             lifecycle.run_role(
                 name,
                 partial(serve_sandbox, processor, journal, port),
@@ -244,10 +244,3 @@ def _told(work: Callable[[], object], write: int) -> int:
         os.write(write, f"it cannot be prepared: {said}\nsee the logs in its folder".encode())
         return 1
     return 0
-
-
-def _be_nice(niceness: int) -> None:
-    """Let others go first: by so much, and on Linux without interrupting them when woken."""
-    os.nice(niceness)
-    if niceness and hasattr(os, "SCHED_BATCH"):
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
