@@ -29,16 +29,21 @@ class Slots:
             async with asyncio.timeout(min(timeout_ms, WAIT_MAX_MS) / 1000):
                 await turn
         except TimeoutError:
+            self._refuse(turn)
             return 0
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self.give_back()
+            self._refuse(turn)
             raise
         left_ms = timeout_ms - int((loop.time() - began) * 1000)
         if left_ms <= 0:
             self.give_back()
             return 0
         return left_ms
+
+    def _refuse(self, turn: "asyncio.Future[None]") -> None:
+        """It may have been given in the very moment in which nobody waited for it any more."""
+        if turn.done() and not turn.cancelled():
+            self.give_back()
 
     def give_back(self) -> None:
         """Give one back, to whoever waits longest."""
