@@ -201,8 +201,8 @@ def moved_balance():
 def forgotten_posting():
     """The ledger does not write down what it has posted, so that a repeat is posted again."""
 
-    def none(entries, *_):
-        note("posted", [entry.key[0] for entry in entries])
+    def none(keys, *_):
+        note("posted", [payment_id for payment_id, _ in keys])
         return []
 
     rows.idempotency_rows = none
