@@ -25,6 +25,11 @@ def payments(url: str, account: str = '"accountId":"account-{}"') -> Requests:
         yield post(url, "/payments", body)
 
 
+def accounts_paid(count: int) -> list[str]:
+    """The accounts of the first so many of these."""
+    return [f"account-{number * 7919 % _ACCOUNTS}" for number in range(count)]
+
+
 def post(url: str, path: str, body: str) -> bytes:
     """A POST of JSON."""
     host = urlsplit(url).netloc

@@ -18,7 +18,7 @@ from voltpay.cli.bench import machine, parts, whole
 from voltpay.cli.bench.crowd import Burst, opened
 from voltpay.cli.bench.fresh import freshness
 from voltpay.cli.bench.moments import steady
-from voltpay.cli.bench.requests import get, payments
+from voltpay.cli.bench.requests import accounts_paid, get, payments
 from voltpay.cli.installation import found, opened_house
 from voltpay.cli.trial import free_ports, started
 
@@ -99,7 +99,7 @@ async def _whole(
 
 
 async def _answers(values: Values, url: str, seconds: float) -> None:
-    accounts = [f"account-{number}" for number in range(_ACCOUNTS_ASKED)]
+    accounts = accounts_paid(_ACCOUNTS_ASKED)
     ids = await asyncio.gather(*(parts.payments_of(url, account) for account in accounts))
     paths = {
         "status": [f"/payments/{each}/status" for some in ids for each in some],
