@@ -46,7 +46,7 @@ def test_workers_and_concurrency_follow_the_backlog_and_stay_within_their_bounds
         time.sleep(3)
         for processor in (0, 1):
             stack.configure(processor, "failure", {"failure": False})
-            stack.configure(processor, "delay", {"delay": 300})
+            stack.configure(processor, "delay", {"delay": 60})
 
     def has_looked_long_enough():
         nonlocal sockets

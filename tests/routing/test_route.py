@@ -33,7 +33,7 @@ from voltpay.core.payment import Payment
 from voltpay.foundation.engines.postgres.pool import Postgres
 from voltpay.processors.seam import Charge, Executed, Outcome
 from voltpay.services.routing.attempts import AttemptState, Closing, Opening
-from voltpay.services.routing.lane import HealthSeen
+from voltpay.services.routing.lane import HealthSeen, Signal
 from voltpay.services.routing.route import NotForRouting, Unroutable
 
 Houses = Callable[..., House]
@@ -403,3 +403,41 @@ async def test_payments_that_wait_their_turn_as_the_breaker_opens_go_elsewhere_u
     assert sum(isinstance(each, PaymentSettled) for each in results) == 24
     assert sum(isinstance(each, PaymentDeferred) for each in results) == 16
     assert await one.states() == {"absent": 40, "executed": 24}
+
+
+async def test_a_probe_does_not_wait_behind_charges_that_hang(house: Houses) -> None:
+    one = house()
+    default = one.processors[0]
+    lane = one.lanes.by_name["default"]
+    for _ in range(lane.limit):
+        await lane.turns.take()
+    for _ in range(one.settings.breaker.failures_in_row):
+        call = lane.enter(give_up_ms=100)
+        lane.posting(call)
+        lane.answered(call, Signal.FAILED)
+        lane.leave(call)
+    one.clock.jumped_ms += one.settings.breaker.pause_max_ms
+    message = settled(await asyncio.wait_for(routed(one, a_payment()), 2))
+    assert message.attempt.processor == "default"
+    assert len(default.posts) == 1
+
+
+async def test_whoever_waits_behind_charges_that_hang_goes_elsewhere_as_the_breaker_opens(
+    house: Houses,
+) -> None:
+    one = house()
+    default, fallback = one.processors
+    lane = one.lanes.by_name["default"]
+    for _ in range(lane.limit):
+        await lane.turns.take()
+    waiting = asyncio.create_task(routed(one, a_payment()))
+    await asyncio.sleep(0.1)
+    assert not waiting.done()
+    for _ in range(one.settings.breaker.failures_in_row):
+        call = lane.enter(give_up_ms=100)
+        lane.posting(call)
+        lane.answered(call, Signal.FAILED)
+        lane.leave(call)
+    message = settled(await asyncio.wait_for(waiting, 2))
+    assert message.attempt.processor == "fallback"
+    assert (default.posts, len(fallback.posts)) == ([], 1)

@@ -40,7 +40,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, on_lost: Callable[["Connection"], None]) -> None:
         self.idle_since_s = 0.0
-        self.is_open = False
+        self._is_lost = False
         self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
@@ -59,16 +59,20 @@ class Connection(asyncio.Protocol):
         """It is open."""
         # uvloop's own is one by its methods only.
         self._transport = cast("asyncio.Transport", transport)
-        self.is_open = True
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can carry a call: not once the other side has closed it, seen or not yet."""
+        transport = self._transport
+        return transport is not None and not self._is_lost and not transport.is_closing()
 
     async def ask(self, request: bytes, timeout_ms: int, bytes_max: int) -> Answer | Failure:
-        """Send a request and wait for its answer. A caller that is cancelled ends the connection.
+        """Send a request on an open connection and wait for its answer.
 
-        Where the connection was lost just before, nothing is written.
+        A caller that is cancelled ends the connection.
         """
         transport = self._transport
-        if transport is None or not self.is_open or transport.is_closing():
-            return Failure(BROKEN, was_sent=False)
+        assert transport is not None, "used before it was open"
         self._forget()
         self._bytes_max = bytes_max
         asked: asyncio.Future[Answer | Failure] = self._loop.create_future()
@@ -149,8 +153,7 @@ class Connection(asyncio.Protocol):
         asked, self._asked = self._asked, None
         if asked is not None and not asked.done():
             asked.set_result(Failure(why, was_sent=True))
-        if self.is_open:
-            self.is_open = False
+        if self._transport is not None and not self._is_lost:
+            self._is_lost = True
             self._on_lost(self)
-            if self._transport is not None:
-                self._transport.abort()
+            self._transport.abort()

@@ -96,6 +96,7 @@ class Pool:
         oldest_s = loop.time() - _IDLE_S
         while self._idle:
             connection = self._idle.pop()
+            # Asked here and sent in the same turn of the loop: nothing can come in between.
             if connection.is_open and connection.idle_since_s > oldest_s:
                 return connection
             connection.close()

@@ -1,7 +1,8 @@
 """Freshness: how soon after its 202 a payment is completed, posted, and seen by whoever asks.
 
-Beside a steady load, probes pay on accounts of their own and ask until they see it. What the
-payment itself says of its times tells when it was completed and posted.
+Beside a steady load, probes pay on accounts of their own and ask until they see it. A summary holds
+it from the same moment; how long one takes that waits for all that has settled is measured, too.
+What the payment itself says of its times tells when it was completed and posted.
 """
 
 import asyncio

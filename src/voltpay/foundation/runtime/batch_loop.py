@@ -19,7 +19,9 @@ from voltpay.foundation.seams.log import Consumer, Delivery
 
 _OWN_AGAIN_S: Final = 0.1
 _RESTS: Final = 1.5
+"""So many times as long as a batch took is between its beginning and the next one's."""
 _PACES: Final = 2
+"""At most, that is so many paces."""
 _GROWTHS: Final = 16
 """So many good batches bring one from nothing back to its full size."""
 _SIZES: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)

@@ -1,8 +1,8 @@
 """Shortcuts: the few requests asked for most, answered without the framework's routing.
 
 The same handlers' own checks, the same answers and the same problems; only what stands between a
-request and its handler is left out: a third of what a cached answer costs. Whatever a shortcut does
-not take (a query, `Cache-Control`, another method) goes the framework's way.
+request and its handler is left out. Whatever a shortcut does not take (a query, `Cache-Control`,
+another method) goes the framework's way.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

@@ -14,6 +14,7 @@ from typing import Final
 from msgspec import Struct
 from prometheus_client import Gauge
 
+from voltpay.foundation.runtime.turns import Turns
 from voltpay.foundation.seams.clock import Clock
 from voltpay.processors.seam import Processor
 from voltpay.processors.settings import ProcessorSettings
@@ -22,7 +23,6 @@ from voltpay.services.routing.breaker import Breaker, State
 from voltpay.services.routing.choose import Gate, Offer, expected_ms
 from voltpay.services.routing.pace import Latency, Limit, ahead, measured
 from voltpay.services.routing.settings import RoutingSettings
-from voltpay.services.routing.turns import Turns
 
 _HEALTH_CALLS: Final = 1
 _NEW_FIRST_MS: Final = 1_000
@@ -224,8 +224,13 @@ class Lane:
     def _set(self, after: Breaker) -> None:
         before, self.breaker = self.breaker, after
         self.told += before.state is not after.state
-        if before.state is not after.state and after.state is State.CLOSED:
+        if before.state is after.state:
+            return
+        if after.state is State.CLOSED:
             self.on_change()
+        else:
+            # They will not be sent: each goes elsewhere at once, not when a call before it ends.
+            self.turns.let_all_pass()
 
     def _gate(self, now_ms: int) -> Gate:
         if self.is_closed:

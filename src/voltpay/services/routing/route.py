@@ -194,6 +194,9 @@ class Route:
 
     async def _judgement(self, row: AttemptRow, slot: _Slot) -> Judgement:
         """Send the POST when it is its turn, if it still may go and its lease covers it."""
+        if slot.call.probing:
+            # Those before it may hang: it is sent to see whether the processor is back.
+            return await self._sent(row, slot)
         turns = slot.lane.turns
         await turns.take()
         try:

@@ -148,7 +148,7 @@ class Server:
         connection = self._idle.pop() if self._idle else self._make()
         try:
             await self._pool.ensure_connection(connection)
-            # The client's own packing is Python: a fifth of what a script of 64 payments costs.
+            # The client's own packing is Python: a twentieth of what routing did.
             packed = pack_command(cast("Any", words))
             await connection.send_packed_command(packed, check_health=False)
             reply = await connection.read_response()

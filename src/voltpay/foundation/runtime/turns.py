@@ -1,4 +1,4 @@
-"""Turns: at most so many POSTs of a lane at once, first come first served."""
+"""Turns: at most so many at once, first come first served, and none is lost to who gives up."""
 
 import asyncio
 from collections import deque
@@ -13,17 +13,27 @@ class Turns:
         self._limit = limit
         self._waiting: deque[asyncio.Future[None]] = deque()
 
+    def take_now(self) -> bool:
+        """Take a turn if nobody need wait for one."""
+        if self._waiting or self.taken >= self._limit():
+            return False
+        self.taken += 1
+        return True
+
     async def take(self) -> None:
         """Wait for a turn."""
-        if self._waiting or self.taken >= self._limit():
+        if not self.take_now():
             await self._wait()
-        else:
-            self.taken += 1
 
     def give_back(self) -> None:
         """The turn is over."""
         self.taken -= 1
         self._pass_on()
+
+    def let_all_pass(self) -> None:
+        """Whoever waits need not, whatever the limit: there is nothing to wait for any more."""
+        while self._waiting:
+            self._give(self._waiting.popleft())
 
     async def _wait(self) -> None:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -37,7 +47,9 @@ class Turns:
 
     def _pass_on(self) -> None:
         while self._waiting and self.taken < self._limit():
-            turn = self._waiting.popleft()
-            if not turn.done():
-                self.taken += 1
-                turn.set_result(None)
+            self._give(self._waiting.popleft())
+
+    def _give(self, turn: "asyncio.Future[None]") -> None:
+        if not turn.done():
+            self.taken += 1
+            turn.set_result(None)

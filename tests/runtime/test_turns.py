@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from voltpay.services.routing.turns import Turns
+from voltpay.foundation.runtime.turns import Turns
 
 
 async def _holding(turns: Turns, order: list[int], number: int, until: asyncio.Event) -> None:
