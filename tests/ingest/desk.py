@@ -14,6 +14,7 @@ from voltpay.core.messages import PaymentAccepted
 from voltpay.core.money import CURRENCIES
 from voltpay.foundation.engines.redis.intake import RedisIntake
 from voltpay.foundation.engines.redis.names import stream_of
+from voltpay.foundation.runtime.courtesy import Courtesy
 from voltpay.foundation.runtime.sealing import Sealer
 from voltpay.foundation.seams.intake import Intake
 from voltpay.services.ingest.accept import Accept
@@ -45,8 +46,15 @@ class Desk:
     def __init__(self, url: str, log: TinyLog, intake: Intake, settings: IngestSettings) -> None:
         self.clock = SetClock()
         self.log = log
+        self.courtesy = Courtesy(self.clock)
         self.accept = Accept(
-            intake, PUBLISH, SEALER, self.clock, settings, lambda code: code == "EUR"
+            intake,
+            PUBLISH,
+            SEALER,
+            self.clock,
+            settings,
+            lambda code: code == "EUR",
+            self.courtesy,
         )
         self.guard = Guard(self.accept, intake, self._backlog, settings.backlog_max)
         self._url = url

@@ -219,3 +219,26 @@ async def test_more_requests_at_once_than_may_wait_are_refused_and_the_others_se
         await asyncio.gather(*promised)
         assert len(desk.bodies()) == len(promised) in range(16, 21)
     await real.close()
+
+
+async def test_an_append_that_takes_much_longer_than_usual_asks_others_to_hold_back(log_url):
+    real = RedisIntake(log_url)
+
+    class Slow:
+        took_ms = 1
+        epoch = real.epoch
+        find = real.find
+        is_full = real.is_full
+
+        async def accept(self, claims, epoch):
+            desk.clock.at_ms += self.took_ms
+            return await real.accept(claims, epoch)
+
+    slow = Slow()
+    async with desk_on(log_url, intake=slow) as desk:
+        await desk.accept(asked(), "")
+        assert not desk.courtesy.asked_ms
+        slow.took_ms = 50
+        await desk.accept(asked(), "")
+        assert desk.courtesy.asked_ms == desk.clock.at_ms
+    await real.close()

@@ -12,6 +12,7 @@ from voltpay.core.ids import PaymentId
 from voltpay.core.messages import Message, PaymentAccepted
 from voltpay.core.payment import FINGERPRINT_FIELDS, Fingerprint, Payment
 from voltpay.foundation.engines.postgres.pool import Postgres
+from voltpay.foundation.runtime.courtesy import Courtesy
 from voltpay.foundation.runtime.stages import Taken
 from voltpay.foundation.seams.clock import SystemClock
 from voltpay.foundation.seams.log import Record
@@ -35,6 +36,7 @@ from voltpay.services.routing.lane import Lane
 from voltpay.services.routing.lanes import Lanes
 from voltpay.services.routing.repeats import Repeats
 from voltpay.services.routing.resolve import Resolve
+from voltpay.services.routing.restraint import Restraint
 from voltpay.services.routing.route import Route
 from voltpay.services.routing.settings import (
     LaneSettings,
@@ -291,7 +293,8 @@ class House:
         ]
         self.lanes = Lanes(lanes, self.clock, self.settings.lane.slow_ms)
         repeats = Repeats(self.store, self.note_conflicting)
-        self.route = Route(self.lanes, self.attempts, repeats, self.settings, self.clock)
+        restraint = Restraint(Courtesy(self.clock), self.clock, self.settings.dispatch.held_min)
+        self.route = Route(self.lanes, self.attempts, repeats, self.settings, self.clock, restraint)
         self.resolvers = {lane.name: self.resolver_of(lane) for lane in lanes}
         self.sweep = Sweep(self.store, self.log, publish, self.posted_among, self.settings.sweep)
 

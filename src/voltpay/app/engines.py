@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from voltpay.app.links import StatusNoting
@@ -14,7 +15,9 @@ from voltpay.foundation.engines.redis import connect as redis
 from voltpay.foundation.engines.redis.cache import RedisCache
 from voltpay.foundation.engines.redis.intake import RedisIntake
 from voltpay.foundation.engines.redis.log import RedisLog
+from voltpay.foundation.runtime.courtesy import Courtesy
 from voltpay.foundation.runtime.sealing import Sealer
+from voltpay.foundation.seams.clock import SystemClock
 
 _REDIS = ("redis://", "rediss://", "unix://")
 _POSTGRESQL = ("postgresql://", "postgres://")
@@ -36,13 +39,14 @@ class Opened:
         await self.cache.close()
 
 
-def open_engines(settings: Settings, role: str) -> Opened:
-    """Engines by the URLs of the settings. Raises Misconfigured for a URL that none speaks."""
+def open_engines(settings: Settings, role: str, courtesy: Path | None = None) -> Opened:
+    """Engines by the URLs of the settings. Raises Misconfigured for a URL that none speaks.
+
+    `courtesy` is the file by which roles that share a machine ask one another to hold back.
+    """
     refuse_wrong_urls(settings)
     database = settings.database_url.get_secret_value()
-    secret = settings.secret.get_secret_value()
-    if not secret:
-        raise Misconfigured("there is no secret", "set VOLTPAY_SECRET to 32 characters or more")
+    sealer = _sealer(settings.secret.get_secret_value())
     instance = f"{role}-{os.getpid()}-{os.urandom(4).hex()}"
     log = RedisLog(
         settings.log_url,
@@ -60,10 +64,17 @@ def open_engines(settings: Settings, role: str) -> Opened:
         cache=cache,
         database_url=database,
         replica_url=settings.replica_url.get_secret_value() or database,
-        sealer=Sealer(secret.encode()),
+        sealer=sealer,
         instance=instance,
+        courtesy=Courtesy(SystemClock(), courtesy),
     )
     return Opened(engines, log, intake, cache)
+
+
+def _sealer(secret: str) -> Sealer:
+    if not secret:
+        raise Misconfigured("there is no secret", "set VOLTPAY_SECRET to 32 characters or more")
+    return Sealer(secret.encode())
 
 
 def refuse_wrong_urls(settings: Settings) -> None:

@@ -31,11 +31,15 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Address:
-    """Where a role listens: a port, or a Unix socket where one is given."""
+    """Where a role listens: a port, or a Unix socket where one is given.
+
+    `courtesy` is the file by which roles that share a machine ask one another to hold back.
+    """
 
     host: str = "127.0.0.1"
     port: int = 0
     socket: Path | None = None
+    courtesy: Path | None = None
 
 
 class Repeating:
@@ -84,7 +88,7 @@ async def run_role(role: Role, settings: Settings, address: Address, life: Lifec
     failpoints.arm()
     if address.port:
         await refuse_taken_port(address.host, address.port)
-    opened = open_engines(settings, role.name)
+    opened = open_engines(settings, role.name, address.courtesy)
     house = build(settings, opened)
     running = _Running(_runners(role, settings, house, opened))
     handlers = [handler for name in role.handlers for handler in house.parts[name].handlers]

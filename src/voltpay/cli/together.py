@@ -30,6 +30,7 @@ from voltpay.processors.sandbox.serve import serve_sandbox
 from voltpay.processors.settings import ProcessorSettings
 
 _RUN_FOLDER: Final = "run"
+_COURTESY_FILE: Final = "courtesy"
 _LOG_FILE: Final = "voltpay.log"
 _ORPHANS_S: Final = 3.0
 
@@ -145,9 +146,10 @@ class Installation:
         return children
 
     def _role_child(self, role: Role, folder: Path) -> Child:
-        address = Address(self.settings.host, self.settings.port)
+        courtesy = folder / _COURTESY_FILE
+        address = Address(self.settings.host, self.settings.port, courtesy=courtesy)
         if role.name != "api":
-            address = Address(socket=folder / f"{role.name}.sock")
+            address = Address(socket=folder / f"{role.name}.sock", courtesy=courtesy)
 
         def start() -> None:
             os.nice(role.niceness)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from voltpay.foundation.engines.postgres.pool import Postgres
+from voltpay.foundation.runtime.courtesy import Courtesy
 from voltpay.foundation.runtime.sealing import Sealer
 from voltpay.foundation.seams.cache import Cache
 from voltpay.foundation.seams.clock import Chance, Clock, SystemChance, SystemClock
@@ -24,6 +25,7 @@ class Engines:
     instance: str
     clock: Clock = field(default_factory=SystemClock)
     chance: Chance = field(default_factory=SystemChance)
+    courtesy: Courtesy = field(default_factory=lambda: Courtesy(SystemClock()))
 
     def primary(self, name: str, *, size_max: int = 4, timeout_ms: int = 10_000) -> Postgres:
         """A pool for a service that writes. Nothing is connected before the first use."""

@@ -15,6 +15,7 @@ from prometheus_client import Counter, Histogram
 from voltpay.core.errors import Rejected, Unavailable
 from voltpay.core.messages import PaymentAccepted
 from voltpay.core.payment import FINGERPRINT_FIELDS, Fingerprint, Payment, Sealed
+from voltpay.foundation.runtime.courtesy import Courtesy, Usual
 from voltpay.foundation.runtime.failpoints import reach
 from voltpay.foundation.runtime.group_commit import GroupCommit
 from voltpay.foundation.runtime.sealing import Sealer, fields_that_differ
@@ -25,6 +26,8 @@ from voltpay.services.ingest.parse import Invalid, Request
 from voltpay.services.ingest.settings import IngestSettings
 
 MERCHANT_DEFAULT: Final = "default"
+_LATE_MS: Final = 3
+"""An append that takes so much longer than usual waits for a core: others should hold back."""
 
 log = structlog.get_logger()
 _GROUP_SIZE = Histogram(
@@ -77,6 +80,7 @@ class Accept:
         clock: Clock,
         settings: IngestSettings,
         takes: Callable[[str], bool],
+        courtesy: Courtesy,
     ) -> None:
         self.is_overloaded = False
         self._intake = intake
@@ -84,6 +88,8 @@ class Accept:
         self._sealer = sealer
         self._clock = clock
         self._takes = takes
+        self._courtesy = courtesy
+        self._usual = Usual(clock)
         self._epoch: int | None = None
         self._claimed = GroupCommit(
             self._commit, group_max=settings.group_max, waiting_max=settings.waiting_max
@@ -128,7 +134,7 @@ class Accept:
         _GROUP_SIZE.observe(len(wishes))
         if self._epoch is None:
             self._epoch = await self._intake.epoch()
-        now_ms = self._clock.now_ms()
+        now_ms, began_ms = self._clock.now_ms(), self._clock.monotonic_ms()
         reach("accept.before_append")
         try:
             standing = await self._intake.accept(self._claims(wishes, now_ms), self._epoch)
@@ -136,6 +142,8 @@ class Accept:
             self._epoch = await self._intake.epoch()
             standing = await self._intake.accept(self._claims(wishes, now_ms), self._epoch)
         reach("accept.after_append")
+        if self._usual.is_exceeded(self._clock.monotonic_ms() - began_ms, _LATE_MS):
+            self._courtesy.ask()
         return [(now_ms, found) for found in standing]
 
     def _claims(self, wishes: Sequence[_Wish], now_ms: int) -> Sequence[Claim]:

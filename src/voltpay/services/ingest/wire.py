@@ -33,7 +33,7 @@ def build(
     routing_group: str,
 ) -> Ingest:
     """Ingest on these engines. `takes` says whether any processor takes a currency."""
-    accept = Accept(engines.intake, publish, engines.sealer, engines.clock, settings, takes)
+    accept = _accept(engines, settings, publish, takes)
 
     async def backlog() -> int:
         return await engines.log.backlog(accepted_topic, routing_group)
@@ -45,3 +45,17 @@ def build(
         periodics=[Periodic("ingest.guard", 250, guard.look)],
     )
     return Ingest(part, operations(settings.body_bytes_max, takes))
+
+
+def _accept(
+    engines: Engines, settings: IngestSettings, publish: Publisher, takes: Callable[[str], bool]
+) -> Accept:
+    return Accept(
+        engines.intake,
+        publish,
+        engines.sealer,
+        engines.clock,
+        settings,
+        takes,
+        engines.courtesy,
+    )

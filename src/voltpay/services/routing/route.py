@@ -39,6 +39,7 @@ from voltpay.services.routing.chooser import Chooser, Chosen
 from voltpay.services.routing.lane import Call, Lane
 from voltpay.services.routing.lanes import Lanes
 from voltpay.services.routing.repeats import Repeats, may_open_next, put_off, settled_again
+from voltpay.services.routing.restraint import Restraint
 from voltpay.services.routing.settings import RoutingSettings
 
 _ATTEMPTS = Counter(
@@ -78,6 +79,7 @@ class Route:
         repeats: Repeats,
         settings: RoutingSettings,
         clock: Clock,
+        restraint: Restraint,
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
         self.on_change = on_change
@@ -91,13 +93,14 @@ class Route:
         self._chooser = Chooser(
             lanes, clock, patience_ms=settings.patience_ms, slow_ms=settings.lane.slow_ms
         )
+        self._restraint = restraint
         self._had_room = True
         for lane in lanes.all:
             lane.on_change = self._changed
 
     def room(self) -> int:
-        """How many payments it may hold in all just now: see Lanes.room."""
-        room = self._lanes.room()
+        """How many payments it may hold in all just now: see Lanes.room and Restraint."""
+        room = self._restraint.most(self._lanes.room())
         self._had_room = room > 0
         return room
 

@@ -153,6 +153,12 @@ class DispatchSettings(BaseModel):
     )
     backlog_high: int = Field(default=200, ge=1, description="Waiting, above which one more works.")
     backlog_low: int = Field(default=20, ge=0, description="Waiting, below which one less works.")
+    held_min: int = Field(
+        default=48,
+        ge=1,
+        le=10_000,
+        description="Payments that may be held while accepting waits for a core of this machine.",
+    )
     deferred_delay_ms: int = Field(
         default=1_000, ge=10, le=60_000, description="How long a deferred payment waits."
     )

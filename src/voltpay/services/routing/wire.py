@@ -20,6 +20,7 @@ from voltpay.services.routing.lanes import Lanes
 from voltpay.services.routing.probe import Probe
 from voltpay.services.routing.repeats import OnConflict, Repeats
 from voltpay.services.routing.resolve import Resolve
+from voltpay.services.routing.restraint import Restraint
 from voltpay.services.routing.route import Route
 from voltpay.services.routing.settings import RoutingSettings
 from voltpay.services.routing.store import Store, purge
@@ -63,7 +64,9 @@ def build(
         pace_s=settings.dispatch.pace_ms / 1000,
     )
     lanes = _lanes(engines, settings, processors)
-    route = Route(lanes, attempts, Repeats(store, on_conflict), settings, engines.clock)
+    restraint = Restraint(engines.courtesy, engines.clock, settings.dispatch.held_min)
+    repeats = Repeats(store, on_conflict)
+    route = Route(lanes, attempts, repeats, settings, engines.clock, restraint)
     listed = [Listed(lane.name, lane.currencies, lane.fee) for lane in lanes.all]
     sweep = Sweep(store, engines.log, publisher, posted_among, settings.sweep)
     probe = Probe(lanes, board, settings.probe, engines.clock)
