@@ -59,7 +59,7 @@ async def test_what_a_consumer_publishes_is_noted_too(log, cache, kind):
     noting = StatusNoting(log, cache)
     await log.write([PaymentAccepted(payment()), settled()])
     consumer = (
-        noting.shared([NAMES.accepted], "routing")
+        noting.shared(NAMES.accepted, "routing")
         if kind == "shared"
         else noting.ordered(NAMES.settled, "ledger")
     )
@@ -81,7 +81,7 @@ async def test_a_cache_that_is_away_costs_a_status_and_nothing_else(log, tmp_pat
     noting = StatusNoting(log, cache)
     before = REGISTRY.get_sample_value("voltpay_statuses_not_noted_total")
     await noting.append(PUBLISH([PaymentAccepted(payment()), settled()]))
-    consumer = noting.shared([NAMES.accepted], "routing")
+    consumer = noting.shared(NAMES.accepted, "routing")
     taken = await consumer.take(10, 0)
     await consumer.finish(taken, PUBLISH([PaymentDeferred(payment(), "no room")]))
     assert await noting.backlog(NAMES.accepted, "routing") == 0

@@ -23,7 +23,7 @@ async def test_a_new_claim_is_accepted_and_its_record_appended(world: LogWorld) 
     log = await a_prepared_log(world)
     claims = [a_claim() for _ in range(3)]
     assert list(await world.intake().accept(claims, 0)) == [None, None, None]
-    taken = await log.shared(["high"], "workers").take(10, 0)
+    taken = await log.shared("high", "workers").take(10, 0)
     assert [one.body for one in taken] == [claim.record.body for claim in claims]
 
 

@@ -44,7 +44,7 @@ async def test_a_key_stays_in_its_partition_and_keeps_its_order(world: LogWorld)
 async def test_all_partitions_are_owned(world: LogWorld) -> None:
     log = await a_prepared_log(world)
     assert log.ordered("facts", "books").owned == {0, 1, 2, 3}
-    assert log.shared(["high"], "workers").owned == frozenset()
+    assert log.shared("high", "workers").owned == frozenset()
 
 
 async def test_records_without_a_key_are_spread(world: LogWorld) -> None:

@@ -16,7 +16,7 @@ async def a_prepared_log(world: LogWorld) -> WholeLog:
 async def test_preparing_again_changes_nothing(world: LogWorld) -> None:
     log = await a_prepared_log(world)
     await log.append([*records("high", range(3)), *records("facts", range(3), key="a")])
-    shared, ordered = log.shared(["high"], "workers"), log.ordered("facts", "books")
+    shared, ordered = log.shared("high", "workers"), log.ordered("facts", "books")
     await shared.finish((await shared.take(2, 0)), [])
     await ordered.finish((await ordered.take(2, 0)), [])
     await log.prepare()
@@ -30,7 +30,7 @@ async def test_trim_drops_what_every_group_has_finished(world: LogWorld) -> None
     log = await a_prepared_log(world)
     await log.append([*records("high", range(500)), *records("facts", range(500), key="a")])
     for consumer in (
-        log.shared(["high"], "workers"),
+        log.shared("high", "workers"),
         log.ordered("facts", "books"),
         log.ordered("facts", "views"),
     ):
@@ -39,20 +39,20 @@ async def test_trim_drops_what_every_group_has_finished(world: LogWorld) -> None
     assert (world.kept("high"), world.kept("facts")) == (0, 0)
     assert await log.trim() == 0
     await log.append(records("high", [7]))
-    assert numbers_of(await log.shared(["high"], "workers").take(10, 0)) == [7]
+    assert numbers_of(await log.shared("high", "workers").take(10, 0)) == [7]
     assert await log.backlog("high", "workers") == 1
 
 
 async def test_trim_keeps_what_one_group_has_not_taken(world: LogWorld) -> None:
     log = await a_prepared_log(world)
     await log.append([*records("news", range(300)), *records("facts", range(300), key="a")])
-    left, books = log.shared(["news"], "left"), log.ordered("facts", "books")
+    left, books = log.shared("news", "left"), log.ordered("facts", "books")
     await left.finish(await left.take(300, 0), [])
     await books.finish(await books.take(300, 0), [])
     assert await log.trim() == 0
     views = log.ordered("facts", "views")
     await views.finish(await views.take(200, 0), [])
-    right = log.shared(["news"], "right")
+    right = log.shared("news", "right")
     await right.finish(await right.take(200, 0), [])
     assert await log.trim() == 400
     assert numbers_of(await right.take(300, 0)) == list(range(200, 300))
@@ -62,7 +62,7 @@ async def test_trim_keeps_what_one_group_has_not_taken(world: LogWorld) -> None:
 async def test_trim_keeps_what_is_taken_and_not_finished(world: LogWorld) -> None:
     log = await a_prepared_log(world)
     await log.append([*records("high", range(300)), *records("facts", range(300), key="a")])
-    shared, books = log.shared(["high"], "workers"), log.ordered("facts", "books")
+    shared, books = log.shared("high", "workers"), log.ordered("facts", "books")
     taken = await shared.take(300, 0)
     await shared.finish([*taken[:50], *taken[51:]], [])
     views = log.ordered("facts", "views")
@@ -79,7 +79,7 @@ async def test_trim_keeps_what_is_taken_and_not_finished(world: LogWorld) -> Non
 async def test_a_shared_group_set_back_takes_everything_that_is_kept(world: LogWorld) -> None:
     log = await a_prepared_log(world)
     await log.append(records("news", range(10)))
-    left, right = log.shared(["news"], "left"), log.shared(["news"], "right")
+    left, right = log.shared("news", "left"), log.shared("news", "right")
     await left.finish(await left.take(10, 0), [])
     await right.finish(await right.take(4, 0), [])
     await right.take(2, 0)
@@ -112,7 +112,7 @@ async def test_at_the_memory_bound_finish_works_and_accept_is_refused(world: Log
     log = await a_prepared_log(world)
     intake = world.intake()
     await log.append([*records("high", range(3)), *records("facts", range(3), key="a")])
-    shared, ordered = log.shared(["high"], "workers"), log.ordered("facts", "books")
+    shared, ordered = log.shared("high", "workers"), log.ordered("facts", "books")
     assert not await intake.is_full()
     world.fill()
     claim = a_claim()
@@ -135,7 +135,7 @@ async def test_a_claim_lives_for_good_until_a_record_closes_it(world: LogWorld) 
     log = await a_prepared_log(world)
     open_one, closed = a_claim(), a_claim()
     await world.intake().accept([open_one, closed], 0)
-    consumer = log.shared(["high"], "workers")
+    consumer = log.shared("high", "workers")
     taken = await consumer.take(10, 0)
     await consumer.finish(taken[:1], [a_record("facts", 1, key="a")])
     assert world.life_of_claim_s(open_one.id) is None
@@ -161,7 +161,7 @@ async def test_a_purge_leaves_nothing_and_accepts_only_its_own_epoch(world: LogW
     claim = a_claim()
     await intake.accept([claim], 0)
     await log.append([*records("high", range(20)), *records("facts", range(20), key="a")])
-    shared, ordered = log.shared(["high"], "workers"), log.ordered("facts", "books")
+    shared, ordered = log.shared("high", "workers"), log.ordered("facts", "books")
     held, facts = await shared.take(5, 0), await ordered.take(5, 0)
     await log.purge(3)
     assert await intake.epoch() == 3
@@ -198,7 +198,7 @@ async def test_what_a_group_has_not_finished_is_read_beside_it(world: LogWorld) 
         await log.append(made[topic])
         bodies = [record.body for record in made[topic]]
         assert sorted(await bodies_of(log, topic, group)) == sorted(bodies)
-    shared, ordered = log.shared(["high"], "workers"), log.ordered("facts", "books")
+    shared, ordered = log.shared("high", "workers"), log.ordered("facts", "books")
     first, second = await shared.take(2, 0)
     await shared.finish([second], [])
     taken = await ordered.take(40, 0)
@@ -209,4 +209,4 @@ async def test_what_a_group_has_not_finished_is_read_beside_it(world: LogWorld) 
     assert len(await bodies_of(log, "facts", "books")) == 1_200 - len(taken)
     assert len(await bodies_of(log, "facts", "views")) == 1_200
     assert await log.backlog("high", "workers") == 1_199
-    assert numbers_of(await log.shared(["high"], "workers").take(3, 0)) == [2, 3, 4]
+    assert numbers_of(await log.shared("high", "workers").take(3, 0)) == [2, 3, 4]

@@ -66,7 +66,7 @@ async def test_sequences_stay_small_when_the_clock_was_set_back(world: RedisWorl
     await log.append(records("high", [1]))
     await log.append(records("high", [2]))
     await world.intake().accept([a_claim()], 0)
-    taken = await log.shared(["high"], "workers").take(10, 0)
+    taken = await log.shared("high", "workers").take(10, 0)
     first, second, third, fourth = (id_of(one.position) for one in taken)
     assert (first, second) == (f"{ahead}-600000", f"{ahead}-600001")
     assert (third, fourth) == (f"{ahead + 1}-1", f"{ahead + 1}-2")
@@ -86,7 +86,7 @@ async def test_dead_consumers_go_when_nothing_is_pending_on_them(world: RedisWor
     log = world.log()
     await log.prepare()
     await log.append(records("high", [1]))
-    idle, holding = log.shared(["high"], "workers"), log.shared(["high"], "workers")
+    idle, holding = log.shared("high", "workers"), log.shared("high", "workers")
     await holding.take(1, 0)
     await idle.take(1, 0)
     await log.append(records("high", [2]))
@@ -94,7 +94,7 @@ async def test_dead_consumers_go_when_nothing_is_pending_on_them(world: RedisWor
     assert len(world.ask("XINFO", "CONSUMERS", "log:high", "workers")) == 2
     await world.vanish(idle)
     await world.vanish(holding)
-    watching = world.log(instance="two").shared(["high"], "workers")
+    watching = world.log(instance="two").shared("high", "workers")
     taken: list[Delivery] = []
     for _ in range(20):
         taken += await watching.take(10, ALIVE_MS // 4)
@@ -107,7 +107,7 @@ async def test_nobody_is_taken_for_dead_just_after_the_server_was_away(world: Re
     log = world.log()
     await log.prepare()
     await log.append(records("high", range(3)))
-    one, other = log.shared(["high"], "workers"), log.shared(["high"], "workers")
+    one, other = log.shared("high", "workers"), log.shared("high", "workers")
     await one.take(3, 0)
     assert list(await other.take(3, 2 * ALIVE_MS)) == []
     await world.kill()
@@ -122,7 +122,7 @@ async def test_nobody_is_taken_for_dead_just_after_the_server_was_away(world: Re
 
 
 async def test_a_silent_owner_stops_being_alive(world: RedisWorld) -> None:
-    consumer = world.log().shared(["high"], "workers")
+    consumer = world.log().shared("high", "workers")
     assert isinstance(consumer, SharedConsumer)
     heart = consumer._heart
     await heart.begin()
@@ -137,7 +137,7 @@ async def test_a_silent_owner_stops_being_alive(world: RedisWorld) -> None:
 async def test_an_idle_take_writes_nothing(world: RedisWorld) -> None:
     log = world.log(alive_ms=60_000)
     await log.prepare()
-    consumer, ordered = log.shared(["high"], "workers"), log.ordered("facts", "books")
+    consumer, ordered = log.shared("high", "workers"), log.ordered("facts", "books")
     await consumer.take(1, 0)
     before = world.ask("INFO", "persistence")["aof_current_size"]
     for _ in range(20):
@@ -150,7 +150,7 @@ async def test_a_finish_of_thousands_is_one_call(world: RedisWorld) -> None:
     log = world.log()
     await log.prepare()
     await log.append(records("high", range(6_000)))
-    consumer = log.shared(["high"], "workers")
+    consumer = log.shared("high", "workers")
     taken = await consumer.take(6_000, 0)
     assert len(taken) == 6_000
     await consumer.failed(taken[5_999])

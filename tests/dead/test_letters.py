@@ -81,7 +81,7 @@ class Stand:
         """All that stands on a topic: partition and body."""
         is_ordered = topic == "payment.settled"
         consumer = (
-            self.log.ordered(topic, "ledger") if is_ordered else self.log.shared([topic], "routing")
+            self.log.ordered(topic, "ledger") if is_ordered else self.log.shared(topic, "routing")
         )
         found = [(one.partition, one.body) for one in await consumer.take(100, 50)]
         await consumer.close()

@@ -164,7 +164,7 @@ async def test_a_backlog_above_its_bound_refuses_until_it_is_worked_off(log_url)
             await desk.accept(asked(), "")
         assert refused.value.retry_after_s > 0
         assert len(desk.bodies()) == 101
-        consumer = desk.log.shared([NAMES.accepted], "routing")
+        consumer = desk.log.shared(NAMES.accepted, "routing")
         await consumer.finish(await consumer.take(10, 0), [])
         await desk.guard.look()
         await desk.accept(asked(), "")

@@ -10,11 +10,11 @@ from uuid import UUID, uuid4
 import pytest
 from tests.processors.raw import RawServer, Script
 
-from voltpay.foundation.runtime.serve import Server, server_on
 from voltpay.foundation.seams.clock import SystemChance, SystemClock
 from voltpay.processors.http import HttpProcessor
 from voltpay.processors.sandbox.api import Sandbox, sandbox_app
 from voltpay.processors.sandbox.control import SandboxControl
+from voltpay.processors.sandbox.serve import sandbox_server
 from voltpay.processors.seam import Charge
 from voltpay.processors.settings import ProcessorSettings
 
@@ -121,7 +121,7 @@ async def sandbox(tmp_path: Path, processor_at: MakeProcessor) -> AsyncIterator[
 @asynccontextmanager
 async def _serving(app: Sandbox) -> AsyncIterator[str]:
     app.open()
-    server: Server = server_on(app)
+    server = sandbox_server(app, 0)
     server.config.timeout_graceful_shutdown = 1
     stop = asyncio.Event()
     task = asyncio.create_task(server.run_until(stop))

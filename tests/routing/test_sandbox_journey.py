@@ -12,11 +12,11 @@ from tests.routing.simulated import MemoryLog, a_payment, accepted, publish, tak
 from voltpay.core.messages import PaymentDeferred, PaymentSettled
 from voltpay.foundation.engines.opened import Engines
 from voltpay.foundation.runtime.sealing import Sealer
-from voltpay.foundation.runtime.serve import server_on
 from voltpay.foundation.seams.clock import SystemChance, SystemClock
 from voltpay.processors.http import HttpProcessor
 from voltpay.processors.sandbox.api import Sandbox, sandbox_app
 from voltpay.processors.sandbox.control import SandboxControl
+from voltpay.processors.sandbox.serve import sandbox_server
 from voltpay.processors.settings import ProcessorSettings
 from voltpay.services.routing.settings import (
     LaneSettings,
@@ -39,7 +39,7 @@ FEES = {"default": Decimal("0.05"), "fallback": Decimal("0.15")}
 @asynccontextmanager
 async def serving(app: Sandbox) -> AsyncIterator[str]:
     app.open()
-    server = server_on(app)
+    server = sandbox_server(app, 0)
     server.config.timeout_graceful_shutdown = 1
     stop = asyncio.Event()
     task = asyncio.create_task(server.run_until(stop))
@@ -136,6 +136,9 @@ async def test_payments_survive_a_processor_that_resets_and_forgets_to_answer(
                 {"reset": 0.2, "reset_before_insert": 0.2, "garbage": 0.1, "decline": 0.1},
                 seed=7,
             )
+        async with SandboxControl(two) as control:
+            # Whichever of them a payment comes to: some are declined in every run.
+            await control.set_faults({"decline": 0.2}, seed=7)
         results = await asyncio.gather(*(routing.route(accepted(each)) for each in payments))
         await journey.run([message for messages in results for message in messages])
         await journey.until_settled(len(payments))

@@ -266,7 +266,7 @@ async def test_a_log_that_is_away_pauses_the_loop_and_loses_nothing(log, log_url
     desk = Desk(40)
     desk.gate.set()
     loop = window_loop(desk, log)
-    take = type(log.shared([NAMES.dead], "dead")).take
+    take = type(log.shared(NAMES.dead, "dead")).take
     is_away = True
     shared = log.shared
 

@@ -50,7 +50,7 @@ class TinyLog(RedisLog):
 
     async def dead(self) -> list[PaymentDead]:
         """All letters that were buried so far and nobody has taken."""
-        taken = await self._taken(self.shared([NAMES.dead], "dead"))
+        taken = await self._taken(self.shared(NAMES.dead, "dead"))
         return [message for message in taken if isinstance(message, PaymentDead)]
 
     async def posted(self) -> list[int]:

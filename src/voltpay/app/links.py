@@ -38,9 +38,9 @@ class StatusNoting:
         await self._log.append(records)
         await self.note(records)
 
-    def shared(self, topics: Sequence[str], group: str) -> Consumer:
+    def shared(self, topic: str, group: str) -> Consumer:
         """A shared consumer whose `finish` notes, too."""
-        return _NotingConsumer(self._log.shared(topics, group), self)
+        return _NotingConsumer(self._log.shared(topic, group), self)
 
     def ordered(self, topic: str, group: str) -> Consumer:
         """An ordered consumer whose `finish` notes, too."""

@@ -47,6 +47,8 @@ class Connection(asyncio.Protocol):
         self._parser = HttpResponseParser(self)
         self._asked: asyncio.Future[Answer | Failure] | None = None
         self._bytes_max = 0
+        self._due_s = self._alarm_s = 0.0
+        self._alarm: asyncio.TimerHandle | None = None
         self._forget()
 
     def _forget(self) -> None:
@@ -77,7 +79,9 @@ class Connection(asyncio.Protocol):
         self._bytes_max = bytes_max
         asked: asyncio.Future[Answer | Failure] = self._loop.create_future()
         self._asked = asked
-        late = self._loop.call_later(timeout_ms / 1000, self._fail, TIMEOUT)
+        self._due_s = self._loop.time() + timeout_ms / 1000
+        if self._alarm is None or self._alarm_s > self._due_s:
+            self._set_alarm()
         transport.write(request)
         try:
             return await asked
@@ -85,8 +89,23 @@ class Connection(asyncio.Protocol):
             self.close()
             raise
         finally:
-            late.cancel()
             self.idle_since_s = self._loop.time()
+
+    def _set_alarm(self) -> None:
+        """One for many calls: most are answered before it rings, and it is set again then."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm_s = self._due_s
+        self._alarm = self._loop.call_at(self._due_s, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        if self._asked is None:
+            return
+        if self._due_s > self._alarm_s:
+            self._set_alarm()
+        else:
+            self._fail(TIMEOUT)
 
     def close(self) -> None:
         """End it at once; a call under way fails, and nobody knows what became of it."""
@@ -155,5 +174,7 @@ class Connection(asyncio.Protocol):
             asked.set_result(Failure(why, was_sent=True))
         if self._transport is not None and not self._is_lost:
             self._is_lost = True
+            if self._alarm is not None:
+                self._alarm.cancel()
             self._on_lost(self)
             self._transport.abort()

@@ -18,9 +18,9 @@ from voltpay.foundation.seams.clock import Chance, Clock
 from voltpay.foundation.seams.log import Consumer, Delivery
 
 _OWN_AGAIN_S: Final = 0.1
-_RESTS: Final = 1.5
+_RESTS: Final = 2.0
 """So many times as long as a batch took is between its beginning and the next one's."""
-_PACES: Final = 2
+_PACES: Final = 4
 """At most, that is so many paces."""
 _GROWTHS: Final = 16
 """So many good batches bring one from nothing back to its full size."""

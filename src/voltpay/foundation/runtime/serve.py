@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import structlog
 import uvicorn
@@ -29,7 +29,19 @@ ReadyChecks = Callable[[], Mapping[str, bool]]
 """What must hold for a role to be ready, by name."""
 
 NO_SHORTCUTS: Final[Shortcuts] = {}
-_KEEP_ALIVE_S: Final = 75
+_UVICORN: Final[Mapping[str, Any]] = {
+    "loop": "none",
+    "ws": "none",
+    "lifespan": "off",
+    "log_config": None,
+    "access_log": False,
+    "server_header": False,
+    "date_header": False,
+    "proxy_headers": False,
+    "backlog": 2048,
+    "timeout_keep_alive": 75,
+    "timeout_graceful_shutdown": 10,
+}
 log = structlog.get_logger()
 
 
@@ -109,25 +121,19 @@ def server_on(
     socket: Path | None = None,
     head_timeout_s: float = HEAD_TIMEOUT_S,
     body_timeout_s: float = BODY_TIMEOUT_S,
+    protocol: type[asyncio.Protocol] | None = None,
 ) -> Server:
-    """A server on a TCP port, or on a Unix socket where one is given."""
+    """A server on a TCP port, or on a Unix socket where one is given.
+
+    `protocol` is one of uvicorn's kind, instead of the strict one that the bounds are for.
+    """
     config = uvicorn.Config(
         app,
         host=host or "127.0.0.1",
         port=port,
         uds=str(socket) if socket else None,
-        loop="none",
-        http=strict_http(head_timeout_s, body_timeout_s),
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=False,
-        proxy_headers=False,
-        backlog=2048,
-        timeout_keep_alive=_KEEP_ALIVE_S,
-        timeout_graceful_shutdown=10,
+        http=protocol or strict_http(head_timeout_s, body_timeout_s),
+        **_UVICORN,
     )
     return Server(config)
 

@@ -5,16 +5,16 @@ uvicorn's protocol on httptools, with what that leaves open about large, slow an
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, ClassVar, Final, cast
+from typing import Any, ClassVar, Final
 
 from httptools import HttpParserError, HttpParserUpgrade
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from voltpay.core.errors import Rejected
 from voltpay.foundation.runtime import heads
-from voltpay.foundation.runtime.early_answers import EarlyAnswers
 from voltpay.foundation.runtime.heads import Head, HeadersTooLarge
 from voltpay.foundation.runtime.http import ANSWERS, request_id_of, whole_problem
+from voltpay.foundation.runtime.outgoing import EarlyAnswers, JoinedHttp
 
 HEAD_TIMEOUT_S: Final = 10.0
 BODY_TIMEOUT_S: Final = 150.0
@@ -22,7 +22,7 @@ BODY_TIMEOUT_S: Final = 150.0
 _LINGER_S: Final = 2.0
 
 
-class StrictHttp(HttpToolsProtocol):
+class StrictHttp(JoinedHttp):
     """One connection. A refusal closes it, after what came before on it is answered.
 
     A head is bounded as `heads` says, and takes at most `head_timeout_s`; a body `body_timeout_s`.
@@ -45,7 +45,7 @@ class StrictHttp(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for the first head."""
-        super().connection_made(cast("asyncio.Transport", transport))
+        super().connection_made(transport)
         self._await_rest()
 
     def connection_lost(self, exc: Exception | None) -> None:

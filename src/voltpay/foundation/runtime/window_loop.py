@@ -94,7 +94,7 @@ class WindowLoop:
             self._retire()
 
     def _hire(self, tasks: asyncio.TaskGroup) -> None:
-        worker = _Worker(self._window, self._source.shared([self._topic], self._group))
+        worker = _Worker(self._window, self._source.shared(self._topic, self._group))
         tasks.create_task(worker.work())
         self._workers.append(worker)
         WORKERS.labels(self.name).set(len(self._workers))
@@ -105,7 +105,7 @@ class WindowLoop:
         WORKERS.labels(self.name).set(len(self._workers))
 
     def _low_lane(self, topic: str) -> LowLane:
-        return LowLane(self._window, lambda: self._source.shared([topic], self._group))
+        return LowLane(self._window, lambda: self._source.shared(topic, self._group))
 
 
 class _Worker:

@@ -44,7 +44,7 @@ class Delivery(Struct, frozen=True):
 
 
 class Consumer(Protocol):
-    """One member of a group on one or more topics. Not safe to share between tasks.
+    """One member of a group on a topic. Not safe to share between tasks.
 
     `take`, `finish` and `failed` may run at the same time in different tasks.
     """
@@ -55,10 +55,7 @@ class Consumer(Protocol):
         ...
 
     async def take(self, count_max: int, wait_ms: int) -> Sequence[Delivery]:
-        """Up to `count_max` deliveries, waiting at most `wait_ms` for the first.
-
-        Topics named earlier go first, yet the last gets at least a tenth of what is taken.
-        """
+        """Up to `count_max` deliveries, waiting at most `wait_ms` for the first."""
         ...
 
     async def finish(self, deliveries: Sequence[Delivery], records: Sequence[Record]) -> None:
@@ -89,7 +86,7 @@ class Log(Protocol):
         """All records on disk on return; none of them lost, maybe repeated by a retry."""
         ...
 
-    def shared(self, topics: Sequence[str], group: str) -> Consumer:
+    def shared(self, topic: str, group: str) -> Consumer:
         """A consumer of which any member takes any message: work is spread, order is not kept."""
         ...
 

@@ -27,7 +27,7 @@ from voltpay.processors.sandbox.replies import (
 )
 
 HEALTH_WINDOW_MS: Final = 5_000
-_BODY_BYTES_MAX: Final = 65_536
+BODY_BYTES_MAX: Final = 65_536
 _TOO_LARGE: Final = message("the body is larger than 64 KB", 413)
 _PAYMENT: Final = "/payments/"
 log = structlog.get_logger()
@@ -95,6 +95,10 @@ class Sandbox:
         await self._charging.drain()
         self._journal.close()
 
+    def charged_at_once(self, body: bytes) -> Reply | None:
+        """The answer to `POST /payments` with this body; None if it takes time, or is too large."""
+        return None if len(body) > BODY_BYTES_MAX else self._charging.charged_at_once(body)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
         if scope["type"] == "lifespan":
@@ -159,12 +163,12 @@ async def _body(receive: Receive) -> bytes | None:
     event = await receive()
     if not event.get("more_body", False):
         body: bytes = event.get("body", b"")
-        return body if len(body) <= _BODY_BYTES_MAX else None
+        return body if len(body) <= BODY_BYTES_MAX else None
     parts = bytearray(event["body"])
-    while event.get("more_body", False) and len(parts) <= _BODY_BYTES_MAX:
+    while event.get("more_body", False) and len(parts) <= BODY_BYTES_MAX:
         event = await receive()
         parts += event.get("body", b"")
-    return bytes(parts) if len(parts) <= _BODY_BYTES_MAX else None
+    return bytes(parts) if len(parts) <= BODY_BYTES_MAX else None
 
 
 def _token(scope: Scope) -> str:

@@ -40,20 +40,32 @@ NOT_FOUND: Final = message("not found", 404)
 TOO_MANY: Final = Reply(429, b"", ((b"retry-after", b"1"),))
 
 
+def headers_of(reply: Reply) -> list[tuple[bytes, bytes]]:
+    """All of its headers."""
+    return [_JSON, (b"content-length", b"%d" % len(reply.body)), *reply.headers]
+
+
 async def send_reply(reply: Reply, receive: Receive, send: Send) -> None:
     """Put it on the wire."""
     if reply.status == 0:
         await _reset(receive, send)
         return
-    length = b"%d" % len(reply.body)
-    headers = [_JSON, (b"content-length", length), *reply.headers]
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send(
+        {"type": "http.response.start", "status": reply.status, "headers": headers_of(reply)}
+    )
     await send({"type": "http.response.body", "body": reply.body})
 
 
 class _Transport(Protocol):
     def get_extra_info(self, name: str) -> Any: ...
     def abort(self) -> None: ...
+
+
+def reset(transport: _Transport) -> None:
+    """Reset a connection."""
+    connection = transport.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
 
 
 async def _reset(receive: Receive, send: Send) -> None:
@@ -67,8 +79,6 @@ async def _reset(receive: Receive, send: Send) -> None:
         headers = [_JSON, (b"content-length", b"64")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         return
-    connection = transport.get_extra_info("socket")
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()
+    reset(transport)
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -7,7 +7,8 @@ from typing import Final
 from voltpay.foundation.runtime.lifecycle import Lifecycle
 from voltpay.foundation.runtime.serve import Server, refuse_taken_port, server_on
 from voltpay.foundation.seams.clock import SystemChance, SystemClock
-from voltpay.processors.sandbox.api import sandbox_app
+from voltpay.processors.sandbox.api import Sandbox, sandbox_app
+from voltpay.processors.sandbox.short_way import short_way
 from voltpay.processors.settings import ProcessorSettings
 
 _HOST: Final = "127.0.0.1"
@@ -31,13 +32,18 @@ async def serve_sandbox(
         chance=SystemChance(),
     )
     app.open()
-    server = server_on(app, host=_HOST, port=port)
+    server = sandbox_server(app, port)
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(server.run_until(life.stopping))
             group.create_task(_announce(server, life))
     finally:
         await app.close()
+
+
+def sandbox_server(app: Sandbox, port: int) -> Server:
+    """A server round a sandbox that is open, on loopback; port 0: any that is free."""
+    return server_on(app, host=_HOST, port=port, protocol=short_way(app))
 
 
 async def _announce(server: Server, life: Lifecycle) -> None:

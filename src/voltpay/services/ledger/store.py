@@ -256,21 +256,23 @@ async def _append_absent(
 ) -> Sequence[Posted | None]:
     posted = {**known.posted, **old}
     live = [entry for entry in entries if entry.settled.payment.epoch >= known.epoch]
+    if not posted and len({entry.key for entry in live}) == len(entries):
+        # Nearly always; to look ids up is to hash each of them.
+        return await _append(session, entries, ids, known.at_ms)
     fresh: dict[FactKey, Entry] = {}
     for entry in live:
         if entry.key not in posted:
             fresh.setdefault(entry.key, entry)
     if fresh:
-        posted |= await _append(session, list(fresh.values()), ids, known.at_ms)
+        made = await _append(session, list(fresh.values()), ids, known.at_ms)
+        posted |= zip(fresh, made, strict=True)
     return [
         posted[entry.key] if entry.settled.payment.epoch >= known.epoch else None
         for entry in entries
     ]
 
 
-async def _append(
-    session: Session, entries: Sequence[Entry], ids: Ids, at_ms: int
-) -> dict[FactKey, Posted]:
+async def _append(session: Session, entries: Sequence[Entry], ids: Ids, at_ms: int) -> list[Posted]:
     at = time_of(at_ms)
     legs = rows.legs_of(entries, ids.accounts)
     numbers = await _move(session, legs)
@@ -284,10 +286,7 @@ async def _append(
         # All legs in one COPY: the statement trigger checks each entry over what it adds.
         postings = rows.posting_rows(entries, keys, legs, numbers)
         await session.copy("ledger", "posting", rows.POSTING, postings)
-    return {
-        entry.key: Posted(sequence, at_ms)
-        for entry, sequence in zip(entries, sequences, strict=True)
-    }
+    return [Posted(sequence, at_ms) for sequence in sequences]
 
 
 async def _move(session: Session, legs: rows.Legs) -> list[int]:

@@ -186,7 +186,7 @@ async def _sent(lane: Lane, call: Call, charge: Charge, timeout_ms: int) -> Outc
     lane.posting(call)
     outcome: Outcome
     try:
-        async with asyncio.timeout((timeout_ms + _GRACE_MS) / 1000):
+        with lane.overdue.bound((timeout_ms + _GRACE_MS) / 1000):
             reach("route.before_call")
             outcome = await lane.processor.charge(charge, timeout_ms)
             reach("route.after_call")

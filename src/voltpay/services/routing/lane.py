@@ -14,6 +14,7 @@ from typing import Final
 from msgspec import Struct
 from prometheus_client import Gauge
 
+from voltpay.foundation.runtime.overdue import Overdue
 from voltpay.foundation.runtime.turns import Turns
 from voltpay.foundation.seams.clock import Clock
 from voltpay.processors.seam import Processor
@@ -88,6 +89,7 @@ class Lane:
         self.charging = 0
         self.told = 0
         self.turns = Turns(lambda: self.limit)
+        self.overdue = Overdue()
         self._charges = 0
         self.breaker = Breaker()
         self.latency = Latency()

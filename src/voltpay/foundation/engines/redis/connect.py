@@ -112,10 +112,16 @@ class Server:
     # A reply is whatever the command gives: its caller knows the shape.
     async def call(self, *words: Word, timeout_ms: int | None = None) -> Any:
         """The reply to one command: integers, bytes, None and lists of them."""
+        return (await self.calls(words, timeout_ms=timeout_ms))[0]
+
+    async def calls(
+        self, *commands: tuple[Word, ...], timeout_ms: int | None = None
+    ) -> Sequence[Any]:
+        """The replies to commands that go out together; others' may come in between."""
         bound_ms = self._timeout_ms if timeout_ms is None else timeout_ms
         try:
             async with asyncio.timeout(bound_ms / 1000), self._free:
-                return await self._exchange(words)
+                return await self._exchange(commands)
         except TimeoutError as error:
             raise self._slow(f"no reply within {bound_ms} ms") from error
         except NoScriptError:
@@ -142,25 +148,25 @@ class Server:
             if cursor == b"0":
                 return
 
-    async def _exchange(self, words: tuple[Word, ...]) -> Any:
+    async def _exchange(self, commands: Sequence[tuple[Word, ...]]) -> Sequence[Any]:
         if self._is_closed:
             raise self._away("the connection was closed")
         connection = self._idle.pop() if self._idle else self._make()
         try:
             await self._pool.ensure_connection(connection)
             # The client's own packing is Python: a twentieth of what routing did.
-            packed = pack_command(cast("Any", words))
+            packed = [pack_command(cast("Any", words)) for words in commands]
             await connection.send_packed_command(packed, check_health=False)
-            reply = await connection.read_response()
-        except ResponseError:
-            await self._give_back(connection)
-            raise
+            replies = [await _reply_of(connection) for _ in commands]
         except BaseException:
             # Cancelled or timed out: its reply may still come, so nobody may use it again.
             await connection.disconnect(nowait=True)
             raise
         await self._give_back(connection)
-        return reply
+        for reply in replies:
+            if isinstance(reply, ResponseError):
+                raise reply
+        return replies
 
     async def _give_back(self, connection: AbstractConnection) -> None:
         if self._is_closed:
@@ -184,3 +190,11 @@ class Server:
         self._is_closed = True
         while self._idle:
             await self._idle.pop().disconnect(nowait=True)
+
+
+async def _reply_of(connection: AbstractConnection) -> Any:
+    """A reply; an error that the server answered is one, too: others may stand behind it."""
+    try:
+        return await connection.read_response()
+    except ResponseError as error:
+        return error

@@ -62,12 +62,12 @@ class RedisLog(LogUpkeep):
             part = records[start : start + _APPENDED_AT_ONCE_MAX]
             await self._server.run(scripts.APPEND, *self._publication.encode(part))
 
-    def shared(self, topics: Sequence[str], group: str) -> SharedConsumer:
-        """A new member of the group on these topics, the most urgent first."""
+    def shared(self, topic: str, group: str) -> SharedConsumer:
+        """A new member of the group."""
         consumer = SharedConsumer(
             self._server,
             self._publication,
-            topics,
+            topic,
             group,
             instance=self._instance,
             alive_ms=self._alive_ms,

@@ -5,8 +5,7 @@ work on a partition is decided elsewhere (a lock in PostgreSQL): here every cons
 """
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from voltpay.foundation.engines.redis import scripts
@@ -20,42 +19,12 @@ from voltpay.foundation.engines.redis.names import (
     position_of,
     position_of_cursor,
 )
+from voltpay.foundation.engines.redis.partition import Partition
 from voltpay.foundation.engines.redis.publish import Publication
 from voltpay.foundation.engines.redis.waiting import Waiting
 from voltpay.foundation.seams.log import Delivery, Record
 
-_UNKNOWN: Final = b""
-
-
-class _Partition:
-    """How far one partition was read, and which of what was read is finished."""
-
-    def __init__(self, cursor: int) -> None:
-        self.cursor = cursor
-        self.read = cursor
-        self._open: OrderedDict[int, bool] = OrderedDict()
-
-    def take(self, position: int) -> None:
-        """Note a position as read and open. Positions come in order."""
-        self.read = position
-        self._open[position] = False
-
-    def low_water(self, finished: set[int]) -> tuple[int, int]:
-        """Last position of the run of finished ones from the cursor, and its length."""
-        last, length = self.cursor, 0
-        for position, is_finished in self._open.items():
-            if not (is_finished or position in finished):
-                break
-            last, length = position, length + 1
-        return last, length
-
-    def finish(self, finished: set[int], low_water: int) -> None:
-        """Note what is finished, and that the cursor stands at the low-water mark."""
-        for position in finished & self._open.keys():
-            self._open[position] = True
-        while self._open and next(iter(self._open)) <= low_water:
-            self._open.popitem(last=False)
-        self.cursor = low_water
+_NEVER: Final = b"0"
 
 
 class OrderedConsumer:
@@ -68,8 +37,8 @@ class OrderedConsumer:
         self._group = group
         self._cursor = cursor_of(topic, group)
         self._streams = list(publication.streams_of(topic))
-        self._resets = _UNKNOWN
-        self._partitions: list[_Partition] = []
+        self._resets = _NEVER
+        self._partitions: list[Partition] = []
         self._first = 0
         self._finishing = asyncio.Lock()
 
@@ -92,32 +61,65 @@ class OrderedConsumer:
                 await waiting.until_appended(self._streams, reached)
 
     async def _read(self, count_max: int) -> Sequence[Delivery]:
-        known, partitions = self._resets, self._partitions
-        positions = [id_of(one.read) for one in partitions]
-        keys = [self._cursor, *self._streams]
-        reply = await self._server.run(
-            scripts.TAKE_ORDERED, keys, [count_max, known, self._first, *positions]
+        if not self._partitions:
+            await self._read_cursors()
+        partitions, count = self._partitions, len(self._streams)
+        share = -(-count_max // count)
+        # Whether it was set back is asked last: what was read before that counts for nothing.
+        found, resets = await self._server.calls(
+            self._reading(share, range(count)), ("HGET", self._cursor, "resets")
         )
         if self._partitions is not partitions:
             return await self._read(count_max)
-        if reply[0] != known:
-            self._partitions = [_Partition(position_of_cursor(text)) for text in reply[1:]]
-            self._resets = reply[0]
+        if (resets or _NEVER) != self._resets:
+            self._partitions = []
             return await self._read(count_max)
-        self._first = (self._first + 1) % len(self._streams)
-        return self._deliveries(reply[1:])
+        entries = {stream.decode(): some for stream, some in found or ()}
+        deliveries: list[Delivery] = []
+        hungry: list[int] = []
+        for turn in range(count):
+            partition = (self._first + turn) % count
+            some = entries.get(self._streams[partition], ())
+            deliveries += self._taken(partition, some[: count_max - len(deliveries)])
+            if len(some) == share:
+                hungry.append(partition)
+        self._first = (self._first + 1) % count
+        for partition in hungry:
+            if len(deliveries) < count_max and self._partitions is partitions:
+                deliveries += await self._more_of(partition, count_max - len(deliveries))
+        return deliveries
 
-    # What hiredis gives: a partition, then its entries as lists of [id, [b"b", body]].
-    def _deliveries(self, reply: list[Any]) -> Sequence[Delivery]:
-        deliveries = []
-        for partition, entries in zip(reply[::2], reply[1::2], strict=True):
-            state = self._partitions[partition]
-            for stream_id, (_, body) in entries:
-                position = position_of(stream_id)
-                state.take(position)
-                deliveries.append(
-                    Delivery(self._topic, partition, position, body, appended_at_ms(position))
-                )
+    async def _read_cursors(self) -> None:
+        """Where the group stands, and how often it was set back, in one command."""
+        fields = range(len(self._streams))
+        resets, *cursors = await self._server.call("HMGET", self._cursor, "resets", *fields)
+        self._resets = resets or _NEVER
+        self._partitions = [Partition(position_of_cursor(text)) for text in cursors]
+
+    def _reading(self, count: int, partitions: Iterable[int]) -> tuple[Word, ...]:
+        """Up to so many records of each partition, behind what was read of it."""
+        some = list(partitions)
+        streams = [self._streams[number] for number in some]
+        reached = [id_of(self._partitions[number].read) for number in some]
+        return ("XREAD", "COUNT", count, "STREAMS", *streams, *reached)
+
+    async def _more_of(self, partition: int, count: int) -> Sequence[Delivery]:
+        """What others have left of the count goes to who has more."""
+        partitions = self._partitions
+        found = await self._server.call(*self._reading(count, [partition]))
+        if self._partitions is not partitions:
+            return ()
+        return self._taken(partition, found[0][1] if found else ())
+
+    # What hiredis gives for entries: lists of [id, [b"b", body]].
+    def _taken(self, partition: int, entries: Sequence[Any]) -> Sequence[Delivery]:
+        state, deliveries = self._partitions[partition], []
+        for stream_id, (_, body) in entries:
+            position = position_of(stream_id)
+            state.take(position)
+            deliveries.append(
+                Delivery(self._topic, partition, position, body, appended_at_ms(position))
+            )
         return deliveries
 
     async def finish(self, deliveries: Sequence[Delivery], records: Sequence[Record]) -> None:
@@ -175,7 +177,7 @@ class OrderedConsumer:
     async def resume(self) -> None:
         """Read again from the cursors, as they stand at the next take."""
         self._partitions = []
-        self._resets = _UNKNOWN
+        self._resets = _NEVER
 
     async def close(self) -> None:
         """Nothing to give back: the cursors stand, and connections belong to the log."""

@@ -11,11 +11,10 @@ APPEND: Final = Script("allow_oom", "sequence", "publish", "append")
 BEAT: Final = Script("allow_oom", "beat")
 LEAVE: Final = Script("allow_oom", "leave")
 FAILED: Final = Script("allow_oom", "failed")
-TAKE_SHARED: Final = Script("allow_oom", "take_shared")
+TAKE_OVER: Final = Script("allow_oom", "take_over")
 FINISH_SHARED: Final = Script(
     "allow_oom", "sequence", "publish", "forget_failures", "finish_shared"
 )
-TAKE_ORDERED: Final = Script("no_writes", "take_ordered")
 FINISH_ORDERED: Final = Script(
     "allow_oom", "sequence", "publish", "forget_failures", "finish_ordered"
 )

@@ -1,17 +1,11 @@
--- After publish: group · (stream, failures, count, ids) each
+-- After publish: group · stream · failures · ids.
 local at, refused = publish()
 if not at then
   return refused
 end
-local group = ARGV[at]
-at = at + 1
-while at <= #ARGV do
-  local stream, failures, count = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
-  local from, to = at + 3, at + 2 + count
-  for i = from, to, CHUNK do
-    redis.call('XACK', stream, group, unpack(ARGV, i, math.min(i + CHUNK - 1, to)))
-  end
-  forget_failures(failures, from, to)
-  at = to + 1
+local from, to = at + 3, #ARGV
+for i = from, to, CHUNK do
+  redis.call('XACK', ARGV[at + 1], ARGV[at], unpack(ARGV, i, math.min(i + CHUNK - 1, to)))
 end
+forget_failures(ARGV[at + 2], from, to)
 return redis.status_reply('OK')
