@@ -20,6 +20,7 @@ from voltpay.services.inquiry.questions import ChargesOf, LettersOf
 from voltpay.services.routing.wire import Routing
 
 STATUS_TTL_MS: Final = 3_600_000
+_ENCODER: Final = msgspec.msgpack.Encoder()
 _LOST = Counter("voltpay_statuses_not_noted_total", "Statuses that the cache did not take")
 
 
@@ -91,7 +92,7 @@ class _NotingConsumer:
 
 def _entry_of(record: Record) -> Entry:
     payment_id, standing = standing_of(record.message)
-    value = msgspec.msgpack.encode(standing)
+    value = _ENCODER.encode(standing)
     return Entry(f"status:{payment_id}", standing.rank, value, STATUS_TTL_MS)
 
 

@@ -18,9 +18,9 @@ from voltpay.foundation.seams.clock import Chance, Clock
 from voltpay.foundation.seams.log import Consumer, Delivery
 
 _OWN_AGAIN_S: Final = 0.1
-_RESTS: Final = 2.0
-"""So many times as long as a batch took is between its beginning and the next one's."""
-_PACES: Final = 4
+_RESTS: Final = 3.0
+"""So many times as long as a batch took, less a pace, is between its beginning and the next's."""
+_PACES: Final = 5
 """At most, that is so many paces."""
 _GROWTHS: Final = 16
 """So many good batches bring one from nothing back to its full size."""
@@ -39,7 +39,7 @@ class BatchLimits:
 
     A batch begins no sooner than `pace_ms` after the one before, unless that was full: so those
     that come meanwhile share one transaction. The first after a silence begins at once. Where
-    there is more to do than cores and batches take long, it waits up to two paces: the larger a
+    there is more to do than cores and batches take long, it waits up to five paces: the larger a
     batch, the less of a core its payments cost.
     """
 
@@ -115,8 +115,8 @@ class BatchLoop:
 
     async def _pause(self, stop: asyncio.Event) -> None:
         pace_s = self._limits.pace_ms / 1000
-        pace_s = min(max(pace_s, _RESTS * self._took_s), _PACES * pace_s)
-        left_s = self._began_s + pace_s - perf_counter()
+        rest_s = min(max(pace_s, _RESTS * self._took_s - pace_s), _PACES * pace_s)
+        left_s = self._began_s + rest_s - perf_counter()
         if left_s > 0:
             await wait_or(stop, left_s)
 

@@ -43,6 +43,7 @@ class GroupCommit(Generic[T, R]):
         self._next_s = 0.0
         self._waiting: list[tuple[T, asyncio.Future[R]]] = []
         self._running = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._idle = asyncio.Event()
         self._idle.set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -51,7 +52,10 @@ class GroupCommit(Generic[T, R]):
         """The item's result, once its group is committed. Raises what `commit` raised."""
         if len(self._waiting) >= self._waiting_max:
             raise TooManyWaiting("too many callers wait for the same store")
-        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        if self._loop is None:
+            # Asked for once: on Python 3.11 it is a system call, and there are many items.
+            self._loop = asyncio.get_running_loop()
+        future: asyncio.Future[R] = self._loop.create_future()
         self._waiting.append((item, future))
         if self._running < self._lanes:
             self._running += 1

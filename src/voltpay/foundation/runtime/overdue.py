@@ -22,23 +22,24 @@ class Overdue:
         """A context that raises TimeoutError once it has taken so long, as asyncio.timeout does."""
         return Bound(self, seconds)
 
-    def begin(self, bound: "Bound") -> None:
-        """Look at it from now on."""
+    def begin(self, bound: "Bound") -> float:
+        """Look at it from now on; gives now, in seconds."""
         self._bounds.add(bound)
         if self._alarm is None:
-            self._alarm = asyncio.get_running_loop().call_later(_LOOK_S, self._look)
+            self._loop = asyncio.get_running_loop()
+            self._alarm = self._loop.call_later(_LOOK_S, self._look)
+        return self._loop.time()
 
     def end(self, bound: "Bound") -> None:
         """Look at it no more."""
         self._bounds.discard(bound)
 
     def _look(self) -> None:
-        loop = asyncio.get_running_loop()
-        now_s = loop.time()
+        now_s = self._loop.time()
         for bound in [each for each in self._bounds if each.due_s <= now_s]:
             bound.expire()
             self._bounds.discard(bound)
-        self._alarm = loop.call_later(_LOOK_S, self._look) if self._bounds else None
+        self._alarm = self._loop.call_later(_LOOK_S, self._look) if self._bounds else None
 
 
 class Bound:
@@ -56,8 +57,7 @@ class Bound:
         assert task is not None, "only a task can be ended"
         self._task = task
         self._cancelling = task.cancelling()
-        self.due_s = asyncio.get_running_loop().time() + self._seconds
-        self._overdue.begin(self)
+        self.due_s = self._overdue.begin(self) + self._seconds
 
     def expire(self) -> None:
         """Its time is up."""

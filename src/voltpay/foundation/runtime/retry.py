@@ -39,7 +39,8 @@ class Backoff:
 async def wait_or(event: asyncio.Event, timeout_s: float) -> bool:
     """Wait for the event or the time, whichever comes first; gives whether the event is set."""
     try:
-        await asyncio.wait_for(event.wait(), timeout_s)
+        async with asyncio.timeout(timeout_s):
+            await event.wait()
     except TimeoutError:
         return False
     return True
