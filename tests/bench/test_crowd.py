@@ -33,10 +33,10 @@ def answering(seen, stall_at=None):
 
 
 @asynccontextmanager
-async def listening(app):
+async def listening(app, **bounds):
     """The app on a port; gives its address."""
     (port,) = free_ports(1)
-    server, stop = server_on(app, port=port), asyncio.Event()
+    server, stop = server_on(app, port=port, **bounds), asyncio.Event()
     serving = asyncio.create_task(server.run_until(stop))
     while not server.started:
         await asyncio.sleep(0.01)
@@ -80,3 +80,45 @@ async def test_an_open_crowd_sends_at_its_rate_and_charges_a_stall_to_all_who_wa
     assert len(seen) == 200
     late = [each for each in burst.latencies_ms if each > 1000 * STALL_S / 3]
     assert len(late) > 20
+
+
+async def test_an_open_crowd_does_not_wait_for_one_answer_before_it_asks_the_next():
+    together, asked, all_asked = 5, 0, asyncio.Event()
+
+    async def app(scope, receive, send):
+        nonlocal asked
+        asked += 1
+        if asked == together:
+            all_asked.set()
+        await all_asked.wait()
+        await answering([])(scope, receive, send)
+
+    async with listening(app) as url:
+        burst = await opened(url, repeat(get(url, "/")), repeat(0.0, together), clients=together)
+    assert burst.count(202) == together
+
+
+async def test_an_open_crowd_connects_again_where_the_server_closed_what_was_idle():
+    places = set()
+
+    async def app(scope, receive, send):
+        places.add(scope["client"])
+        await asyncio.sleep(0.05)
+        await answering([])(scope, receive, send)
+
+    async with listening(app, head_timeout_s=0.1) as url:
+        burst = await opened(url, repeat(get(url, "/")), repeat(0.6, 4), clients=4)
+    assert (burst.count(202), burst.count(0)) == (4, 0)
+    assert len(places) == 4
+
+
+async def test_what_a_server_that_went_away_cannot_take_is_counted_as_lost():
+    seen = []
+    async with listening(answering(seen)) as url:
+        asking = asyncio.create_task(opened(url, repeat(get(url, "/")), steady(20, 1), clients=2))
+        while len(seen) < 5:
+            await asyncio.sleep(0.01)
+    burst = await asking
+    assert burst.count(202) >= 5
+    assert sum(burst.statuses.values()) == 20
+    assert burst.count(0) > 5

@@ -7,7 +7,8 @@ stalls is charged for all who had to wait (no coordinated omission).
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from contextlib import suppress
 from time import perf_counter
 from typing import Final, cast
 from urllib.parse import urlsplit
@@ -64,9 +65,10 @@ async def closed(url: str, requests: Requests, *, clients: int, seconds: float) 
 async def opened(
     url: str, requests: Requests, moments: Iterable[float], *, clients: int = 64
 ) -> Burst:
-    """Send a request at each of these moments, on as many connections as it takes up to `clients`.
+    """Send a request at each of these moments, on `clients` connections in turn.
 
-    A thread keeps the time: an event loop's timers are a millisecond off, as what is measured is.
+    One that the server closed because nothing was asked on it is opened again when it is needed. A
+    thread keeps the time: an event loop's timers are a millisecond off, as what is measured is.
     """
     tally = _Tally()
     due: deque[float] = deque()
@@ -75,17 +77,21 @@ async def opened(
         return (next(requests), due.popleft()) if due else None
 
     async with _connected(url, clients, next_request, tally) as lines:
+        turns = deque(lines)
 
         def on_due(at: float) -> None:
             due.append(at)
-            idle = next((line for line in lines if line.is_free), None)
-            if idle is not None:
-                idle.go_on()
+            # The one that was asked on least lately, as clients that come one after the other.
+            for _ in range(len(turns)):
+                turns.rotate(-1)
+                if turns[-1].idle.is_set():
+                    turns[-1].ask()
+                    return
 
         began = perf_counter()
         await at(moments, began, on_due)
-        tally.statuses[_LOST] += 0 if any(line.transport for line in lines) else len(due)
         await asyncio.gather(*(line.idle.wait() for line in lines))
+        tally.statuses[_LOST] += len(due)
         return tally.burst(perf_counter() - began)
 
 
@@ -102,13 +108,18 @@ class _Line(asyncio.Protocol):
     """One connection; idle while it has nothing to ask."""
 
     def __init__(
-        self, next_request: Callable[[], tuple[bytes, float] | None], tally: _Tally
+        self,
+        next_request: Callable[[], tuple[bytes, float] | None],
+        tally: _Tally,
+        connect: Callable[["_Line"], Coroutine[None, None, None]],
     ) -> None:
         self.idle = asyncio.Event()
         self.idle.set()
         self.transport: asyncio.WriteTransport | None = None
         self._next_request = next_request
         self._tally = tally
+        self._connect = connect
+        self._connecting: asyncio.Task[None] | None = None
         self._since = 0.0
         self._held = b""
 
@@ -116,10 +127,18 @@ class _Line(asyncio.Protocol):
         # uvloop's own is one by its methods only.
         self.transport = cast("asyncio.WriteTransport", transport)
 
-    @property
-    def is_free(self) -> bool:
-        """Whether it may ask."""
-        return self.transport is not None and self.idle.is_set()
+    def ask(self) -> None:
+        """Ask the next, if need be on a connection anew."""
+        if self.transport is not None:
+            self.go_on()
+        else:
+            self.idle.clear()
+            self._connecting = asyncio.create_task(self._connected_again())
+
+    async def _connected_again(self) -> None:
+        with suppress(OSError):
+            await self._connect(self)
+        self.go_on()
 
     def go_on(self) -> None:
         """Ask the next, if there is one."""
@@ -166,16 +185,20 @@ class _connected:  # noqa: N801 - a context manager, used like a function
     ) -> None:
         self._url = urlsplit(url)
         self._clients = clients
-        self._make = lambda: _Line(next_request, tally)
+        self._next_request = next_request
+        self._tally = tally
         self._lines: list[_Line] = []
 
     async def __aenter__(self) -> list[_Line]:
-        loop = asyncio.get_running_loop()
-        host, port = self._url.hostname or "", self._url.port or 80
         for _ in range(self._clients):
-            _, line = await loop.create_connection(self._make, host, port)
+            line = _Line(self._next_request, self._tally, self._connect)
+            await self._connect(line)
             self._lines.append(line)
         return self._lines
+
+    async def _connect(self, line: _Line) -> None:
+        host, port = self._url.hostname or "", self._url.port or 80
+        await asyncio.get_running_loop().create_connection(lambda: line, host, port)
 
     async def __aexit__(self, *_: object) -> None:
         for line in self._lines:

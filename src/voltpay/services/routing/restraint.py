@@ -1,7 +1,8 @@
 """Restraint: how many payments routing holds while accepting waits for a core of the machine.
 
 A backlog that drains at full speed takes every core; a client that pays meanwhile must not wait for
-it. What is held is halved each time that accepting asks for it, and grows again with time.
+it. What is held is halved each time that accepting asks for it, and grows again with time. Payments
+that come and go without a backlog keep more room: to hold them back would make one.
 """
 
 from typing import Final
@@ -9,6 +10,12 @@ from typing import Final
 from voltpay.foundation.runtime.courtesy import Courtesy
 from voltpay.foundation.seams.clock import Clock
 
+_OLD_MS: Final = 1_000
+"""What was accepted so long before it is routed stood in a backlog."""
+_MEMORY_MS: Final = 500
+"""Without one that did for so long, there is no backlog any more."""
+_FRESH_ROOM: Final = 4
+"""Without a backlog, so many times as much is left."""
 _SHRINKS_BY: Final = 0.5
 _HOLD_MS: Final = 50
 """What was held before goes through in about this: only then a smaller room shows."""
@@ -19,7 +26,7 @@ _CAREFUL_GROWTH_PER_MS: Final = 0.1
 
 
 class Restraint:
-    """Bounds what is held; never below `least`, and not at all while nobody asks."""
+    """Bounds what is held; never below `least`, and not for long while nobody asks."""
 
     def __init__(self, courtesy: Courtesy, clock: Clock, least: int) -> None:
         self._courtesy = courtesy
@@ -28,7 +35,12 @@ class Restraint:
         self._most = float(least)
         self._asked_ms = courtesy.asked_ms
         self._seen_ms = clock.monotonic_ms()
-        self._shrunk_ms = self._seen_ms - _QUIET_MS
+        self._shrunk_ms = self._old_ms = self._seen_ms - _QUIET_MS
+
+    def taken(self, accepted_at_ms: int) -> None:
+        """A payment of that time begins its way."""
+        if self._clock.now_ms() - accepted_at_ms >= _OLD_MS:
+            self._old_ms = self._clock.monotonic_ms()
 
     def most(self, wanted: int) -> int:
         """How many may be held of those that the lanes have room for."""
@@ -43,4 +55,6 @@ class Restraint:
                 self._most += growth * min(now_ms - self._seen_ms, _HOLD_MS)
         self._asked_ms, self._seen_ms = asked_ms, now_ms
         self._most = max(self._least, min(self._most, wanted))
-        return int(min(self._most, wanted))
+        is_backlog = now_ms - self._old_ms <= _MEMORY_MS
+        most = self._most if is_backlog else max(self._most, _FRESH_ROOM * self._least)
+        return int(min(most, wanted))

@@ -123,6 +123,7 @@ class Route:
                 raise NotForRouting(type(other).__name__)
 
     async def _route(self, payment: Payment, times: int) -> Sequence[Message]:
+        self._restraint.taken(payment.accepted_at_ms)
         chosen = self._chosen(payment)
         choice = chosen.choice
         if choice.offer is None:

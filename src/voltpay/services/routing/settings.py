@@ -111,7 +111,7 @@ class SweepSettings(BaseModel):
         le=86_400_000,
         description="Age of a settled attempt that is looked at.",
     )
-    batch: int = Field(default=1_000, ge=1, le=10_000, description="Attempts a batch.")
+    batch: int = Field(default=200, ge=1, le=10_000, description="Attempts a batch.")
 
 
 class ProbeSettings(BaseModel):

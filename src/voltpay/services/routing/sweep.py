@@ -3,7 +3,9 @@
 Repeat safe: the ledger knows a payment that it has, and routing an attempt that stands.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from time import perf_counter
 from typing import Final, Protocol
 from uuid import UUID
 
@@ -22,6 +24,8 @@ PostedAmong = Callable[[Sequence[tuple[UUID, int]]], Awaitable[set[UUID]]]
 """Which of these payments (id, requestedAt in milliseconds) the ledger has."""
 
 _BATCHES_MAX: Final = 200
+_RESTS: Final = 4
+"""So many times as long as a batch took is before the next: a safety net is in no hurry."""
 _SWEPT = Counter("voltpay_routing_swept", "Attempts looked at by the sweeper", ["found"])
 
 
@@ -61,11 +65,13 @@ class Sweep:
     async def __call__(self) -> None:
         """Look at all that is due, a batch a time. Raises Unavailable."""
         for _ in range(_BATCHES_MAX):
+            began_s = perf_counter()
             rows = await self._store.unposted(self._settings.batch)
             if rows:
                 await self._batch(rows)
             if len(rows) < self._settings.batch:
                 return
+            await asyncio.sleep(_RESTS * (perf_counter() - began_s))
 
     async def _batch(self, rows: Sequence[AttemptRow]) -> None:
         settled = [row for row in rows if row.state is not AttemptState.ABSENT]
