@@ -18,6 +18,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -354,6 +355,8 @@ def main():
     asked.add_argument("--backlog", type=int, default=0)
     asked.add_argument("--stage", choices=["route", "ledger"])
     given = asked.parse_args()
+    # Asked to end, it stops what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     if given.stage is None:
         run(given.seconds, given.backlog)
     else:

@@ -96,3 +96,31 @@ async def test_a_commit_that_forgets_a_result_fails_its_callers_and_leaves_nobod
     async with asyncio.timeout(2):
         results = await asyncio.gather(commits("a"), commits("b"), return_exceptions=True)
     assert [type(result) for result in results] == [ValueError, ValueError]
+
+
+async def test_after_a_group_of_many_the_next_one_keeps_its_distance_and_grows_meanwhile():
+    groups = []
+
+    async def commit(items):
+        groups.append(list(items))
+        return items
+
+    commits = GroupCommit(commit, pace_s=0.2, paced_from=2)
+    await asyncio.gather(commits(1), commits(2))
+    third = asyncio.ensure_future(commits(3))
+    await asyncio.sleep(0.05)
+    await asyncio.gather(third, commits(4))
+    assert groups == [[1, 2], [3, 4]]
+
+
+async def test_after_a_group_of_few_the_next_one_goes_at_once():
+    groups = []
+
+    async def commit(items):
+        groups.append(list(items))
+        return items
+
+    commits = GroupCommit(commit, pace_s=60, paced_from=2)
+    await commits(1)
+    await commits(2)
+    assert groups == [[1], [2]]

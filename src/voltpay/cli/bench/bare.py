@@ -11,6 +11,7 @@ from msgspec import Struct
 from voltpay.core.errors import Misconfigured
 
 _TIMEOUT_S: Final = 300.0
+_STOP_S: Final = 30.0
 
 
 class BareFigures(Struct, frozen=True):
@@ -29,15 +30,21 @@ class BareFigures(Struct, frozen=True):
 
 def bare_figures(program: Path, seconds: float, backlog: int) -> BareFigures:
     """Run it. Raises Misconfigured when it does not print its figures."""
-    ended = subprocess.run(  # noqa: S603
+    process = subprocess.Popen(  # noqa: S603
         [sys.executable, str(program), "--seconds", f"{seconds:g}", "--backlog", str(backlog)],
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=_TIMEOUT_S,
-        check=False,
     )
     try:
-        return msgspec.json.decode(ended.stdout.splitlines()[-1], type=BareFigures)
+        out, err = process.communicate(timeout=_TIMEOUT_S)
+    except BaseException:
+        # Asked to end, it stops its engines; killed, it would leave them running.
+        process.terminate()
+        process.wait(_STOP_S)
+        raise
+    try:
+        return msgspec.json.decode(out.splitlines()[-1], type=BareFigures)
     except (IndexError, msgspec.MsgspecError) as error:
-        said = ended.stderr.strip().splitlines() or ["it said nothing"]
+        said = err.strip().splitlines() or ["it said nothing"]
         raise Misconfigured(f"{program} failed ({said[-1]})", "run it by itself") from error

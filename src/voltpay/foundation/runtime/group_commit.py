@@ -23,7 +23,8 @@ class GroupCommit(Generic[T, R]):
     `commit` gets the items of a group in order and gives one result each, or raises for all.
     At most `lanes` groups run at the same time, of at most `group_max` items; more than
     `waiting_max` callers are refused with TooManyWaiting. There is no timer before the first: a
-    lone caller goes out at once. The next group follows no sooner than `pace_s` after.
+    lone caller goes out at once. The next group follows no sooner than `pace_s` after, if the one
+    before had `paced_from` items or more: where few come, nobody gains by waiting.
     """
 
     def __init__(
@@ -34,12 +35,14 @@ class GroupCommit(Generic[T, R]):
         waiting_max: int = 4096,
         lanes: int = 1,
         pace_s: float = 0.0,
+        paced_from: int = 1,
     ) -> None:
         self._commit = commit
         self._group_max = group_max
         self._waiting_max = waiting_max
         self._lanes = lanes
         self._pace_s = pace_s
+        self._paced_from = paced_from
         self._next_s = 0.0
         self._waiting: list[tuple[T, asyncio.Future[R]]] = []
         self._running = 0
@@ -73,6 +76,8 @@ class GroupCommit(Generic[T, R]):
             while self._waiting:
                 group = self._waiting[: self._group_max]
                 del self._waiting[: self._group_max]
+                if len(group) < self._paced_from:
+                    self._next_s = 0.0
                 await self._commit_one(group)
                 await self._until_its_time()
         finally:

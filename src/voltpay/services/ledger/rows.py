@@ -66,26 +66,23 @@ def keys_of(entries: Sequence[Entry]) -> list[FactKey]:
 
 
 def idempotency_rows(keys: Sequence[FactKey], sequences: Sequence[int], at: datetime) -> list[Row]:
-    """What a repeat will find."""
-    return [
-        (payment_id, KIND_SETTLED, day, sequence, at)
-        for (payment_id, day), sequence in zip(keys, sequences, strict=True)
-    ]
+    """What a repeat will find, in the order of its index: neighbours share a page of it."""
+    pairs = sorted(zip(keys, sequences, strict=True), key=lambda pair: pair[0][0].bytes)
+    return [(payment_id, KIND_SETTLED, day, sequence, at) for (payment_id, day), sequence in pairs]
 
 
-def payment_rows(
-    entries: Sequence[Entry],
-    keys: Sequence[FactKey],
-    ids: Ids,
-    sequences: Sequence[int],
-    at: datetime,
-) -> list[Row]:
-    """One row a payment, declined ones too, with the fact as a rebuild replays it."""
-    found: list[Row] = []
-    for entry, key, sequence in zip(entries, keys, sequences, strict=True):
+def payment_halves(
+    entries: Sequence[Entry], keys: Sequence[FactKey], ids: Ids, at: datetime
+) -> list[tuple[Row, Row]]:
+    """One row a payment, declined ones too: what stands before its sequence, and what behind it.
+
+    With the fact as a rebuild replays it.
+    """
+    found: list[tuple[Row, Row]] = []
+    for entry, key in zip(entries, keys, strict=True):
         settled = entry.settled
         payment, attempt = settled.payment, settled.attempt
-        row = (
+        before = (
             *key,
             ids.accounts[entry.customer],
             ids.merchants[payment.merchant_id],
@@ -94,15 +91,19 @@ def payment_rows(
             payment.amount_minor,
             settled.fee_minor,
             settled.executed,
-            sequence,
-            time_of(attempt.requested_at_ms),
-            at,
-            entry.partition,
-            encode(settled),
-            entry.position,
         )
-        found.append(row)
+        requested_at = time_of(attempt.requested_at_ms)
+        after = (requested_at, at, entry.partition, encode(settled), entry.position)
+        found.append((before, after))
     return found
+
+
+def payment_rows(halves: Sequence[tuple[Row, Row]], sequences: Sequence[int]) -> list[Row]:
+    """The rows, with their sequences."""
+    return [
+        (*before, sequence, *after)
+        for (before, after), sequence in zip(halves, sequences, strict=True)
+    ]
 
 
 def posting_rows(

@@ -1,4 +1,7 @@
-"""All SQL of the ledger: posting a batch, reading days back, partitions, cleaning, purging."""
+"""The SQL of the ledger: what is known, reading days back, partitions, cleaning, purging.
+
+What a batch adds is in `append`.
+"""
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import date, datetime
@@ -12,16 +15,13 @@ from voltpay.foundation.engines.postgres.fence import Fence
 from voltpay.foundation.engines.postgres.names import NameTable
 from voltpay.foundation.engines.postgres.pool import Postgres, Row, Session
 from voltpay.foundation.runtime.failpoints import reach
-from voltpay.services.ledger import rows
+from voltpay.services.ledger.append import append
 from voltpay.services.ledger.entries import (
     Entry,
     FactKey,
     Posted,
-    movements_of,
     ms_of,
-    numbered,
     refuse_unbalanced,
-    time_of,
 )
 from voltpay.services.ledger.rows import Ids
 
@@ -41,14 +41,6 @@ select r.cleaned_through, i.payment_id, i.day
 _OF_DAYS: Final = """
 select payment_id, day, sequence, posted_at from ledger.payment
  where day = any($2::date[]) and payment_id = any($1::uuid[])
-"""
-_MOVE: Final = """
-insert into ledger.balance (account_id, currency, slot, amount_minor, sequence)
-select * from unnest($1::bigint[], $2::smallint[], $3::smallint[], $4::bigint[], $5::bigint[])
-    on conflict (account_id, currency, slot) do update
-   set amount_minor = balance.amount_minor + excluded.amount_minor,
-       sequence = balance.sequence + excluded.sequence
-returning account_id, currency, slot, sequence
 """
 _SPANS: Final = """
 select day, count(*) as count, min(posted_at) as first, max(posted_at) as last
@@ -258,42 +250,15 @@ async def _append_absent(
     live = [entry for entry in entries if entry.settled.payment.epoch >= known.epoch]
     if not posted and len({entry.key for entry in live}) == len(entries):
         # Nearly always; to look ids up is to hash each of them.
-        return await _append(session, entries, ids, known.at_ms)
+        return await append(session, entries, ids, known.at_ms)
     fresh: dict[FactKey, Entry] = {}
     for entry in live:
         if entry.key not in posted:
             fresh.setdefault(entry.key, entry)
     if fresh:
-        made = await _append(session, list(fresh.values()), ids, known.at_ms)
+        made = await append(session, list(fresh.values()), ids, known.at_ms)
         posted |= zip(fresh, made, strict=True)
     return [
         posted[entry.key] if entry.settled.payment.epoch >= known.epoch else None
         for entry in entries
     ]
-
-
-async def _append(session: Session, entries: Sequence[Entry], ids: Ids, at_ms: int) -> list[Posted]:
-    at = time_of(at_ms)
-    legs = rows.legs_of(entries, ids.accounts)
-    numbers = await _move(session, legs)
-    sequences = rows.customer_sequences(entries, numbers)
-    keys = rows.keys_of(entries)
-    facts = rows.idempotency_rows(keys, sequences, at)
-    await session.copy("ledger", "idempotency", rows.IDEMPOTENCY, facts)
-    payments = rows.payment_rows(entries, keys, ids, sequences, at)
-    await session.copy("ledger", "payment", rows.PAYMENT, payments)
-    if numbers:
-        # All legs in one COPY: the statement trigger checks each entry over what it adds.
-        postings = rows.posting_rows(entries, keys, legs, numbers)
-        await session.copy("ledger", "posting", rows.POSTING, postings)
-    return [Posted(sequence, at_ms) for sequence in sequences]
-
-
-async def _move(session: Session, legs: rows.Legs) -> list[int]:
-    moved = movements_of(legs.keys, legs.amounts)
-    if not moved.keys:
-        return []
-    accounts, currencies, slots = (list(column) for column in zip(*moved.keys, strict=True))
-    found = await session.fetch(_MOVE, accounts, currencies, slots, moved.amounts, moved.postings)
-    sequence_after = {(row[0], row[1], row[2]): row[3] for row in found}
-    return numbered(legs.keys, moved, sequence_after)
