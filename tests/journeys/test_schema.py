@@ -8,7 +8,7 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 from schemathesis.openapi.checks import RejectedPositiveData
 
-EXAMPLES = 300
+EXAMPLES = 340
 ANSWERS_MIN = 200
 ACCEPTED_MIN = 20
 SEED = 2025

@@ -1,7 +1,7 @@
 -- KEYS: what to store. ARGV: (cell, life in ms) each. A cell is a version (8 bytes, big-endian),
 -- a mark ('v' a value, 't' a tombstone), and the value. Gives 1 for each stored, 0 for others.
 -- Versions are compared as two halves: Lua's doubles would round them above 2^53.
--- What stands is read a hundred keys at once: a call of its own each cost as much as the write.
+-- What stands is read a hundred keys at once.
 local READ_AT_ONCE = 100
 
 local function is_below(one, other)
