@@ -185,7 +185,7 @@ def lost_posting():
 
 def moved_balance():
     """The ledger adds a cent to the balances of some customers without a posting."""
-    append = ledger._append
+    append = ledger.append
 
     async def generous(session, entries, ids, at_ms):
         posted = await append(session, entries, ids, at_ms)
@@ -195,7 +195,7 @@ def moved_balance():
             await session.execute(sql, ids.accounts[account])
         return posted
 
-    ledger._append = generous
+    ledger.append = generous
 
 
 def forgotten_posting():
