@@ -135,7 +135,7 @@ def plain_pipeline():
         note("finish.refused" if refused else "finish.done", ids_of(deliveries))
         if refused:
             raise ServerFull(str(refused[0]))
-        self._held.difference_update((one.topic, one.position) for one in deliveries)
+        self._held.difference_update(one.position for one in deliveries)
 
     SharedConsumer.finish = finish
 
