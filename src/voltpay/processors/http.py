@@ -33,7 +33,9 @@ _PAGE_BYTES_MAX: Final = 1_048_576
 _PAGE_TIMEOUT_MS: Final = 30_000
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 _ANSWERS = Counter(
-    "voltpay_processor_answers", "What calls to processors came to", ["processor", "call", "answer"]
+    "voltpay_processor_answers",
+    "What questions to processors came to",
+    ["processor", "call", "answer"],
 )
 
 

@@ -5,6 +5,7 @@ much longer than usual. Roles of other machines share no cores, and have no such
 """
 
 import mmap
+from os import SEEK_END
 from pathlib import Path
 from typing import Final
 
@@ -54,5 +55,9 @@ def _mapped(file: Path | None) -> mmap.mmap:
     if file is None:
         return mmap.mmap(-1, _BYTES)
     with file.open("a+b") as opened:
-        opened.truncate(_BYTES)
+        if opened.seek(0, SEEK_END) < _BYTES:
+            # Written, not only made longer: a page that a full disk has no room for kills who
+            # stores into it.
+            opened.write(bytes(_BYTES))
+            opened.flush()
         return mmap.mmap(opened.fileno(), _BYTES)

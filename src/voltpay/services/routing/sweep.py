@@ -26,6 +26,8 @@ PostedAmong = Callable[[Sequence[tuple[UUID, int]]], Awaitable[set[UUID]]]
 _BATCHES_MAX: Final = 200
 _RESTS: Final = 4
 """So many times as long as a batch took is before the next: a safety net is in no hurry."""
+_REST_MAX_S: Final = 1.0
+"""But not longer: a role that is to stop waits for it."""
 _SWEPT = Counter("voltpay_routing_swept", "Attempts looked at by the sweeper", ["found"])
 
 
@@ -71,7 +73,7 @@ class Sweep:
                 await self._batch(rows)
             if len(rows) < self._settings.batch:
                 return
-            await asyncio.sleep(_RESTS * (perf_counter() - began_s))
+            await asyncio.sleep(min(_REST_MAX_S, _RESTS * (perf_counter() - began_s)))
 
     async def _batch(self, rows: Sequence[AttemptRow]) -> None:
         settled = [row for row in rows if row.state is not AttemptState.ABSENT]
