@@ -17,7 +17,7 @@ demo: $(READY) ## play a minute of payments with failing processors, then reconc
 up: $(READY) ## run Voltpay with its own engines, until Ctrl-C (ARGS=…)
 	$(BIN)/voltpay up $(ARGS)
 
-bench: $(READY) ## measure this machine, Voltpay beside a bare loop: half an hour (ARGS=…)
+bench: $(READY) ## measure this machine, Voltpay beside a bare loop, at length (ARGS=…)
 	$(BIN)/voltpay bench --bare benchmarks/bare.py --fill benchmarks/fill.py --payments 10000000 \
 		--long --minutes 10 --json bench.json $(ARGS)
 
