@@ -52,8 +52,8 @@ docs: $(READY) ## write anew what of docs/ is made from the code: errors.md
 	$(BIN)/voltpay errors --markdown > docs/errors.md
 
 requirements: ## pin the dependencies anew, with hashes, for every platform
-	$(COMPILE) --upgrade pyproject.toml -o requirements.txt
-	$(COMPILE) --upgrade pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
+	$(COMPILE) --upgrade pyproject.toml --all-extras -o requirements.txt
+	$(COMPILE) --upgrade pyproject.toml --all-extras --group dev -c requirements.txt -o requirements-dev.txt
 	$(COMPILE) --upgrade requirements-build.in -o requirements-build.txt
 
 clean: ## remove what was fetched and what tools left behind

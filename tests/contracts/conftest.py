@@ -3,43 +3,71 @@
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from tests import brokers
+from tests.contracts.kafka_world import KafkaServers, KafkaWorld
 from tests.contracts.servers import CACHE, LOG, StreamServer, program_of
-from tests.contracts.worlds import CacheWorld, RedisWorld
+from tests.contracts.worlds import CacheWorld, LogWorld, RedisWorld
 
-ENGINES = ("valkey", "redis")
+REDIS_ENGINES = ("valkey", "redis")
+LOG_ENGINES = (*REDIS_ENGINES, "kafka")
 
 
-@pytest.fixture(scope="session", params=ENGINES)
-def engine(request: pytest.FixtureRequest) -> str:
-    """The program of an engine that this machine has."""
-    name: str = request.param
+def found_program(name: str) -> str:
+    """The server's program, or a skip that says how to get it."""
     program = program_of(name)
     if program is None:
         pytest.skip(f"{name}-server not found: apt-get install redis-server")
     return program
 
 
-@pytest.fixture(scope="session")
-def log_server(engine: str) -> Iterator[StreamServer]:
-    """A server with the settings of the log."""
-    server = StreamServer(engine, LOG)
+@pytest.fixture(scope="session", params=LOG_ENGINES)
+def log_server(request: pytest.FixtureRequest) -> Iterator[StreamServer | KafkaServers]:
+    """What holds the log: one server with the log's settings, or a broker and its claims."""
+    if request.param == "kafka":
+        libs = brokers.jars()
+        if libs is None:
+            pytest.skip(brokers.HOW_TO_GET)
+        servers = KafkaServers(libs, StreamServer(found_program("valkey"), LOG))
+        yield servers
+        servers.remove()
+        return
+    server = StreamServer(found_program(request.param), LOG)
     yield server
     server.remove()
 
 
-@pytest.fixture(scope="session")
-def cache_server(engine: str) -> Iterator[StreamServer]:
+@pytest.fixture(scope="session", params=REDIS_ENGINES)
+def cache_server(request: pytest.FixtureRequest) -> Iterator[StreamServer]:
     """A server with the settings of the cache."""
-    server = StreamServer(engine, CACHE)
+    server = StreamServer(found_program(request.param), CACHE)
     yield server
     server.remove()
 
 
 @pytest.fixture
-async def world(log_server: StreamServer) -> AsyncIterator[RedisWorld]:
+async def world(log_server: StreamServer | KafkaServers) -> AsyncIterator[LogWorld]:
     """An empty log that nobody has prepared."""
     log_server.empty()
-    made = RedisWorld(log_server)
+    made = (
+        KafkaWorld(log_server) if isinstance(log_server, KafkaServers) else RedisWorld(log_server)
+    )
+    yield made
+    await made.close()
+
+
+@pytest.fixture(scope="session", params=REDIS_ENGINES)
+def stream_server(request: pytest.FixtureRequest) -> Iterator[StreamServer]:
+    """A server with the settings of the log, for what is the Redis engine's own."""
+    server = StreamServer(found_program(request.param), LOG)
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+async def redis_world(stream_server: StreamServer) -> AsyncIterator[RedisWorld]:
+    """As `world`, on Redis and Valkey alone."""
+    stream_server.empty()
+    made = RedisWorld(stream_server)
     yield made
     await made.close()
 

@@ -9,6 +9,7 @@ from prometheus_client import generate_latest
 from tests.contracts.worlds import ALIVE_MS, RedisWorld, a_claim, a_record, numbers_of, records
 
 from voltpay.core.errors import Misconfigured
+from voltpay.foundation.engines.partition import partition_of
 from voltpay.foundation.engines.redis.cache import CacheAway, RedisCache
 from voltpay.foundation.engines.redis.log import RedisLog
 from voltpay.foundation.engines.redis.names import (
@@ -16,13 +17,22 @@ from voltpay.foundation.engines.redis.names import (
     claim_key_of,
     cursor_text,
     id_of,
-    partition_of,
     position_of,
     position_of_cursor,
 )
 from voltpay.foundation.engines.redis.shared import SharedConsumer
 from voltpay.foundation.seams.cache import Entry
-from voltpay.foundation.seams.log import Delivery
+from voltpay.foundation.seams.log import Delivery, Record
+
+
+async def a_prepared_log(world: RedisWorld) -> RedisLog:
+    log = world.log()
+    await log.prepare()
+    return log
+
+
+def facts(count: int, *, keys: int = 1) -> list[Record]:
+    return [a_record("facts", number, key=f"account-{number % keys}") for number in range(count)]
 
 
 @pytest.mark.parametrize(
@@ -58,14 +68,14 @@ def test_a_claim_has_one_key_by_text_and_by_value() -> None:
     assert claim_key(str(payment_id)) == claim_key_of(payment_id)
 
 
-async def test_sequences_stay_small_when_the_clock_was_set_back(world: RedisWorld) -> None:
-    log = world.log()
+async def test_sequences_stay_small_when_the_clock_was_set_back(redis_world: RedisWorld) -> None:
+    log = redis_world.log()
     await log.prepare()
     ahead = 4_000_000_000_000
-    world.ask("XADD", "log:high", f"{ahead}-600000", "b", "0")
+    redis_world.ask("XADD", "log:high", f"{ahead}-600000", "b", "0")
     await log.append(records("high", [1]))
     await log.append(records("high", [2]))
-    await world.intake().accept([a_claim()], 0)
+    await redis_world.intake().accept([a_claim()], 0)
     taken = await log.shared("high", "workers").take(10, 0)
     first, second, third, fourth = (id_of(one.position) for one in taken)
     assert (first, second) == (f"{ahead}-600000", f"{ahead}-600001")
@@ -73,17 +83,19 @@ async def test_sequences_stay_small_when_the_clock_was_set_back(world: RedisWorl
     assert await log.backlog("high", "workers") == 4
 
 
-async def test_scripts_are_loaded_again_when_the_server_forgot_them(world: RedisWorld) -> None:
-    log = world.log()
+async def test_scripts_are_loaded_again_when_the_server_forgot_them(
+    redis_world: RedisWorld,
+) -> None:
+    log = redis_world.log()
     await log.prepare()
     await log.append(records("high", [1]))
-    world.ask("SCRIPT", "FLUSH")
+    redis_world.ask("SCRIPT", "FLUSH")
     await log.append(records("high", [2]))
     assert await log.backlog("high", "workers") == 2
 
 
-async def test_dead_consumers_go_when_nothing_is_pending_on_them(world: RedisWorld) -> None:
-    log = world.log()
+async def test_dead_consumers_go_when_nothing_is_pending_on_them(redis_world: RedisWorld) -> None:
+    log = redis_world.log()
     await log.prepare()
     await log.append(records("high", [1]))
     idle, holding = log.shared("high", "workers"), log.shared("high", "workers")
@@ -91,63 +103,65 @@ async def test_dead_consumers_go_when_nothing_is_pending_on_them(world: RedisWor
     await idle.take(1, 0)
     await log.append(records("high", [2]))
     await idle.finish(await idle.take(1, 0), [])
-    assert len(world.ask("XINFO", "CONSUMERS", "log:high", "workers")) == 2
-    await world.vanish(idle)
-    await world.vanish(holding)
-    watching = world.log(instance="two").shared("high", "workers")
+    assert len(redis_world.ask("XINFO", "CONSUMERS", "log:high", "workers")) == 2
+    await redis_world.vanish(idle)
+    await redis_world.vanish(holding)
+    watching = redis_world.log(instance="two").shared("high", "workers")
     taken: list[Delivery] = []
     for _ in range(20):
         taken += await watching.take(10, ALIVE_MS // 4)
     assert numbers_of(taken) == [1]
-    (left,) = world.ask("XINFO", "CONSUMERS", "log:high", "workers")
+    (left,) = redis_world.ask("XINFO", "CONSUMERS", "log:high", "workers")
     assert left["name" if "name" in left else b"name"].startswith(b"two:")
 
 
-async def test_nobody_is_taken_for_dead_just_after_the_server_was_away(world: RedisWorld) -> None:
-    log = world.log()
+async def test_nobody_is_taken_for_dead_just_after_the_server_was_away(
+    redis_world: RedisWorld,
+) -> None:
+    log = redis_world.log()
     await log.prepare()
     await log.append(records("high", range(3)))
     one, other = log.shared("high", "workers"), log.shared("high", "workers")
     await one.take(3, 0)
     assert list(await other.take(3, 2 * ALIVE_MS)) == []
-    await world.kill()
+    await redis_world.kill()
     await asyncio.sleep(ALIVE_MS / 1000)
-    world.start()
+    redis_world.start()
     await asyncio.sleep(ALIVE_MS / 2000)
-    await world.vanish(one)
-    for key in world.ask("KEYS", "alive:*"):
-        world.ask("DEL", key)
+    await redis_world.vanish(one)
+    for key in redis_world.ask("KEYS", "alive:*"):
+        redis_world.ask("DEL", key)
     assert list(await other.take(3, ALIVE_MS // 4)) == []
     assert numbers_of(await other.take(3, 4 * ALIVE_MS)) == [0, 1, 2]
 
 
-async def test_a_silent_owner_stops_being_alive(world: RedisWorld) -> None:
-    consumer = world.log().shared("high", "workers")
+async def test_a_silent_owner_stops_being_alive(redis_world: RedisWorld) -> None:
+    consumer = redis_world.log().shared("high", "workers")
     assert isinstance(consumer, SharedConsumer)
     heart = consumer._heart
     await heart.begin()
     heart._used_at -= 120
     await asyncio.sleep(2 * ALIVE_MS / 1000)
-    assert world.ask("EXISTS", heart._key) == 0
+    assert redis_world.ask("EXISTS", heart._key) == 0
     heart.use()
     await asyncio.sleep(ALIVE_MS / 1000)
-    assert world.ask("EXISTS", heart._key) == 1
+    assert redis_world.ask("EXISTS", heart._key) == 1
 
 
-async def test_an_idle_take_writes_nothing(world: RedisWorld) -> None:
-    log = world.log(alive_ms=60_000)
+async def test_an_idle_take_writes_nothing(redis_world: RedisWorld) -> None:
+    log = redis_world.log(alive_ms=60_000)
     await log.prepare()
     consumer, ordered = log.shared("high", "workers"), log.ordered("facts", "books")
     await consumer.take(1, 0)
-    before = world.ask("INFO", "persistence")["aof_current_size"]
+    before = redis_world.ask("INFO", "persistence")["aof_current_size"]
     for _ in range(20):
         await consumer.take(1, 1)
         await ordered.take(1, 1)
-    assert world.ask("INFO", "persistence")["aof_current_size"] == before
+    assert redis_world.ask("INFO", "persistence")["aof_current_size"] == before
 
 
-async def test_a_finish_of_thousands_is_one_call(world: RedisWorld) -> None:
-    log = world.log()
+async def test_a_finish_of_thousands_is_one_call(redis_world: RedisWorld) -> None:
+    log = redis_world.log()
     await log.prepare()
     await log.append(records("high", range(6_000)))
     consumer = log.shared("high", "workers")
@@ -201,3 +215,61 @@ async def test_a_cache_that_refuses_is_as_good_as_away(cache_url: str) -> None:
             client.execute_command("ACL", "SETUSER", "default", "+evalsha", "+eval")
     assert await cache.put_if_newer([entry]) == [True]
     await cache.close()
+
+
+async def test_a_cursor_moves_forward_only(redis_world: RedisWorld) -> None:
+    log = await a_prepared_log(redis_world)
+    await log.append(facts(6))
+    deposed, owner = log.ordered("facts", "books"), log.ordered("facts", "books")
+    old = await deposed.take(3, 0)
+    await owner.finish(await owner.take(10, 0), [])
+    ahead = await log.positions("facts", "books")
+    await deposed.finish(old, [])
+    assert await log.positions("facts", "books") == ahead
+    assert await log.backlog("facts", "books") == 0
+
+
+async def test_the_backlog_stays_exact_when_two_finish_the_same(redis_world: RedisWorld) -> None:
+    log = await a_prepared_log(redis_world)
+    await log.append(facts(10))
+    one, two = log.ordered("facts", "books"), log.ordered("facts", "books")
+    of_one, of_two = await one.take(10, 0), await two.take(10, 0)
+    await one.finish(of_one[:3], [])
+    await two.finish(of_two[:5], [])
+    await one.finish(of_one[3:4], [])
+    assert await log.backlog("facts", "books") == 5
+    await one.finish(of_one[4:], [])
+    assert await log.backlog("facts", "books") == 0
+
+
+async def test_an_append_before_prepare_is_delivered_all_the_same(redis_world: RedisWorld) -> None:
+    log = redis_world.log()
+    await log.append(records("high", [1]))
+    await log.prepare()
+    assert numbers_of(await log.shared("high", "workers").take(10, 0)) == [1]
+
+
+async def test_a_drained_log_takes_fewer_partitions(redis_world: RedisWorld) -> None:
+    log = await a_prepared_log(redis_world)
+    await log.append(facts(30, keys=9))
+    for group in ("books", "views"):
+        consumer = log.ordered("facts", group)
+        await consumer.finish(await consumer.take(30, 0), [])
+    other = redis_world.log(partitions=2)
+    await other.prepare()
+    await other.append(facts(30, keys=9))
+    taken = await other.ordered("facts", "books").take(30, 0)
+    assert sorted(numbers_of(taken)) == list(range(30))
+    assert {one.partition for one in taken} <= {0, 1}
+
+
+async def test_what_is_finished_out_of_turn_is_known_at_once(redis_world: RedisWorld) -> None:
+    log = await a_prepared_log(redis_world)
+    await log.append(records("high", range(10)))
+    consumer = log.shared("high", "workers")
+    first, second = await consumer.take(2, 0)
+    await consumer.finish([second], [])
+    assert await log.backlog("high", "workers") == 9
+    left = [body async for page in log.unfinished("high", "workers") for body in page]
+    assert first.body in left
+    assert len(left) == 9

@@ -18,6 +18,7 @@ from voltpay.foundation.engines.redis.cache import RedisCache
 from voltpay.foundation.engines.redis.intake import RedisIntake
 from voltpay.foundation.engines.redis.log import RedisLog
 from voltpay.foundation.engines.redis.shared import SharedConsumer
+from voltpay.foundation.engines.repeat_window import RepeatWindow
 from voltpay.foundation.seams.cache import Cache
 from voltpay.foundation.seams.intake import Claim, Intake
 from voltpay.foundation.seams.log import Consumer, Delivery, Log, LogAdmin, Record, TopicRow
@@ -95,7 +96,7 @@ class RedisWorld:
             topics=TOPICS,
             partitions=partitions,
             instance=instance,
-            repeat_window_s=1_000,
+            window=RepeatWindow(1_000, 1_000_000),
             alive_ms=alive_ms,
             timeout_ms=2_000,
         )
@@ -110,10 +111,7 @@ class RedisWorld:
 
     def fill(self) -> None:
         """The bound is lowered to what is used: nothing more fits."""
-        self._server.ask("CONFIG", "SET", "maxmemory", 1_000_000)
-        assert int(self._server.ask("INFO", "memory")["used_memory"]) > 0
-        used = int(self._server.ask("INFO", "memory")["used_memory"])
-        self._server.ask("CONFIG", "SET", "maxmemory", max(1, used - 100_000))
+        fill_server(self._server)
 
     def empty_again(self) -> None:
         """Room as before."""
@@ -127,9 +125,7 @@ class RedisWorld:
 
     def life_of_claim_s(self, payment_id: UUID) -> int | None:
         """The claim's TTL."""
-        life: int = self._server.ask("TTL", b"claim:" + payment_id.bytes)
-        assert life != -2, "no such claim"
-        return None if life == -1 else life
+        return life_of_claim_s(self._server, payment_id)
 
     async def vanish(self, consumer: Consumer) -> None:
         """Its heart stops; everything else stays as it is."""
@@ -141,6 +137,21 @@ class RedisWorld:
         self.start()
         for close in self._opened:
             await close()
+
+
+def fill_server(server: StreamServer) -> None:
+    """Lower the bound to what is used."""
+    server.ask("CONFIG", "SET", "maxmemory", 1_000_000)
+    assert int(server.ask("INFO", "memory")["used_memory"]) > 0
+    used = int(server.ask("INFO", "memory")["used_memory"])
+    server.ask("CONFIG", "SET", "maxmemory", max(1, used - 100_000))
+
+
+def life_of_claim_s(server: StreamServer, payment_id: UUID) -> int | None:
+    """TTL of a claim; None if it stays."""
+    life: int = server.ask("TTL", b"claim:" + payment_id.bytes)
+    assert life != -2, "no such claim"
+    return None if life == -1 else life
 
 
 class CacheWorld:

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voltpay.core.errors import Misconfigured
-from voltpay.processors.sandbox.journal import Journal, JournalFull, Total
+from voltpay.processors.sandbox.journal import Journal, JournalFull
+from voltpay.processors.sandbox.seconds import Total
 from voltpay.processors.seam import Booked
 
 AT_MS = 1_752_580_800_000

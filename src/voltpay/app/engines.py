@@ -15,6 +15,7 @@ from voltpay.foundation.engines.redis import connect as redis
 from voltpay.foundation.engines.redis.cache import RedisCache
 from voltpay.foundation.engines.redis.intake import RedisIntake
 from voltpay.foundation.engines.redis.log import RedisLog
+from voltpay.foundation.engines.repeat_window import RepeatWindow
 from voltpay.foundation.runtime.courtesy import Courtesy
 from voltpay.foundation.runtime.sealing import Sealer
 from voltpay.foundation.seams.clock import SystemClock
@@ -53,7 +54,7 @@ def open_engines(settings: Settings, role: str, courtesy: Path | None = None) ->
         topics=topic_rows(settings.topics),
         partitions=settings.partitions,
         instance=instance,
-        repeat_window_s=settings.repeat_window_s,
+        window=RepeatWindow(settings.repeat_window_s, settings.repeat_claims_max),
     )
     intake = RedisIntake(settings.log_url)
     cache = RedisCache(settings.cache_url)

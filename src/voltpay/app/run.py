@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 import structlog
@@ -11,6 +10,7 @@ import structlog
 from voltpay.app.engines import Opened, open_engines
 from voltpay.app.house import House, build
 from voltpay.app.roles import Role
+from voltpay.app.serving import Address, server_of
 from voltpay.app.settings import Settings
 from voltpay.app.topology import stage_named, topics_of
 from voltpay.core.errors import Broken, Unavailable
@@ -20,26 +20,16 @@ from voltpay.foundation.runtime.batch_loop import BatchLimits, BatchLoop
 from voltpay.foundation.runtime.lifecycle import Lifecycle
 from voltpay.foundation.runtime.parts import Periodic
 from voltpay.foundation.runtime.retry import Backoff, wait_or
-from voltpay.foundation.runtime.serve import Server, make_app, refuse_taken_port, server_on
+from voltpay.foundation.runtime.serve import (
+    Server,
+    refuse_taken_port,
+)
 from voltpay.foundation.runtime.stages import BatchStage, WindowStage
 from voltpay.foundation.runtime.window_loop import WindowLimits, WindowLoop
 from voltpay.services.routing.settings import DispatchSettings
 
 _READY_EVERY_S: Final = 0.02
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where a role listens: a port, or a Unix socket where one is given.
-
-    `courtesy` is the file by which roles that share a machine ask one another to hold back.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 0
-    socket: Path | None = None
-    courtesy: Path | None = None
 
 
 class Repeating:
@@ -91,15 +81,7 @@ async def run_role(role: Role, settings: Settings, address: Address, life: Lifec
     opened = open_engines(settings, role.name, address.courtesy)
     house = build(settings, opened)
     running = _Running(_runners(role, settings, house, opened))
-    handlers = [handler for name in role.handlers for handler in house.parts[name].handlers]
-    operations = house.operations if "ingest" in role.handlers else {}
-    shortcuts = {
-        key: shortcut
-        for name in role.handlers
-        for key, shortcut in house.parts[name].shortcuts.items()
-    }
-    app = make_app(handlers, running.checks, operations, shortcuts)
-    running.server = server_on(app, host=address.host, port=address.port, socket=address.socket)
+    running.server = server_of(role, house, running.checks, address)
     try:
         async with asyncio.TaskGroup() as group:
             for runner in running.runners:

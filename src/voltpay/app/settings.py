@@ -70,10 +70,15 @@ class Settings(BaseSettings):
         1_024, ge=16, le=1_048_576, description="maxmemory of the embedded log"
     )
     cache_memory_mib: int = Field(
-        128, ge=8, le=1_048_576, description="maxmemory of the embedded cache"
+        24, ge=8, le=1_048_576, description="maxmemory of the embedded cache"
     )
     repeat_window_s: int = Field(
         86_400, ge=1, description="How long after settling a repeat gets the first answer"
+    )
+    repeat_claims_max: int = Field(
+        75_000,
+        ge=1,
+        description="Settled claims that are kept at most, a process; the window is shorter then",
     )
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
     topics: TopicNames = TopicNames()

@@ -11,11 +11,10 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from voltpay.app.settings import Settings
 from voltpay.core.errors import Misconfigured
+from voltpay.foundation.engines.log_errors import LogAway, LogSlow
 from voltpay.foundation.engines.postgres.pool import DatabaseAway, DatabaseRefused, Postgres
 from voltpay.foundation.engines.redis.cache import CacheAway
 from voltpay.foundation.engines.redis.connect import Server
-from voltpay.foundation.engines.redis.intake import LogSlow
-from voltpay.foundation.engines.redis.log import LogAway
 
 _TIMEOUT_MS: Final = 3_000
 _LISTEN_S: Final = 1.0

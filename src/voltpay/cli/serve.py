@@ -8,7 +8,8 @@ import typer
 
 from voltpay.app.engines import refuse_wrong_urls
 from voltpay.app.roles import ROLES, Role, role_named
-from voltpay.app.run import Address, run_role
+from voltpay.app.run import run_role
+from voltpay.app.serving import Address
 from voltpay.app.settings import Settings, read_settings
 from voltpay.cli.installation import (
     SANDBOX_PORTS,

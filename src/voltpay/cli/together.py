@@ -12,7 +12,8 @@ import typer
 
 from voltpay.app.prepare import prepare
 from voltpay.app.roles import SANDBOX_NICENESS, UP, Role, role_named
-from voltpay.app.run import Address, run_role
+from voltpay.app.run import run_role
+from voltpay.app.serving import Address, rehearse
 from voltpay.app.settings import Settings
 from voltpay.cli.installation import remember, with_sandbox, with_urls
 from voltpay.cli.ports import refuse_taken
@@ -54,6 +55,8 @@ class Installation:
             self._in_child(partial(self._prepare, engines))
             owned = self._own_folder() if engines is None else None
             self._set_up_logs("supervisor")
+            if not self.spawns:
+                rehearse(self.settings)
             supervisor = Supervisor(
                 self.children(),
                 tick=self._tick(engines),

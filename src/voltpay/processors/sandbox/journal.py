@@ -1,4 +1,4 @@
-"""What the sandbox executed: an append-only file, and the same in memory for its questions.
+"""What the sandbox executed: an append-only file, and in memory where each payment stands in it.
 
 A line a payment: sequence, id, minor units, requestedAt in milliseconds. Each is one write before
 the answer, so it survives `kill -9` of the process; it is not synced, so not a power cut.
@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from uuid import UUID
 
-from msgspec import Struct
-
 from voltpay.core.errors import Misconfigured, Unavailable
+from voltpay.processors.sandbox.rows_by_id import RowsById
+from voltpay.processors.sandbox.seconds import Seconds, Total
 from voltpay.processors.seam import Booked
 
 
@@ -21,23 +21,6 @@ class JournalFull(Unavailable):
     """A payment could not be written: it is not recorded, and nothing of it is left."""
 
     title = "The sandbox's journal cannot be written"
-
-
-class Total(Struct, frozen=True):
-    """How many payments, and their sum in minor units."""
-
-    count: int
-    amount_minor: int
-
-
-class _Second:
-    """The payments whose requestedAt falls into one second."""
-
-    __slots__ = ("amount_minor", "rows")
-
-    def __init__(self) -> None:
-        self.amount_minor = 0
-        self.rows = array("Q")
 
 
 class Journal:
@@ -50,12 +33,25 @@ class Journal:
         self._forget()
 
     def _forget(self) -> None:
-        self._ids: list[bytes] = []
-        self._amounts = array("q")
-        self._times = array("q")
-        self._row_of: dict[bytes, int] = {}
-        self._seconds: dict[int, _Second] = {}
+        self._ends = array("Q", [0])
+        self._rows = RowsById(self._id_of)
+        self._seconds = Seconds()
         self._amount_minor = 0
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def _row(self, row: int) -> tuple[bytes, int, int]:
+        """Id, minor units, requestedAt, as the file has them."""
+        start = self._ends[row]
+        line = os.pread(self._file, self._ends[row + 1] - start, start)
+        return _parsed(line)[1:]
+
+    def _amount_and_time(self, row: int) -> tuple[int, int]:
+        return self._row(row)[1:]
+
+    def _id_of(self, row: int) -> bytes:
+        return self._row(row)[0]
 
     def open(self) -> None:
         """Take the file, and read it back; a torn last line is cut off. Raises Misconfigured."""
@@ -80,29 +76,28 @@ class Journal:
         os.ftruncate(self._file, self._size)
         for number, line in enumerate(content[: self._size].splitlines(), start=1):
             try:
-                sequence, payment_id, amount_minor, requested_at_ms = line.split(b" ")
-                if int(sequence) != number:
+                sequence, payment_id, amount_minor, requested_at_ms = _parsed(line)
+                if sequence != number:
                     raise ValueError("out of sequence")
-                row = bytes.fromhex(payment_id.decode()), int(amount_minor), int(requested_at_ms)
             except ValueError as error:
                 raise Misconfigured(
                     f"line {number} of the journal {self._path} is unreadable",
                     "bring back a whole one, or remove it to begin a new one",
                 ) from error
-            self._remember(*row)
+            end = self._ends[-1] + len(line) + 1
+            self._remember(payment_id, amount_minor, requested_at_ms, end)
 
     def append(self, payment_id: bytes, amount_minor: int, requested_at_ms: int) -> None:
         """Record a payment that is not there yet. Raises JournalFull, and then it is not there."""
-        sequence = len(self._ids) + 1
         line = b"%d %s %d %d\n" % (
-            sequence,
+            len(self) + 1,
             payment_id.hex().encode(),
             amount_minor,
             requested_at_ms,
         )
         self._write(line)
         self._size += len(line)
-        self._remember(payment_id, amount_minor, requested_at_ms)
+        self._remember(payment_id, amount_minor, requested_at_ms, self._size)
 
     def _write(self, line: bytes) -> None:
         try:
@@ -113,46 +108,34 @@ class Journal:
             os.ftruncate(self._file, self._size)
             raise JournalFull(f"{self._path}: no room for a whole line")
 
-    def _remember(self, payment_id: bytes, amount_minor: int, requested_at_ms: int) -> None:
-        row = len(self._ids)
-        self._ids.append(payment_id)
-        self._amounts.append(amount_minor)
-        self._times.append(requested_at_ms)
-        self._row_of[payment_id] = row
+    def _remember(
+        self, payment_id: bytes, amount_minor: int, requested_at_ms: int, end: int
+    ) -> None:
+        row = len(self)
+        self._ends.append(end)
+        self._rows.add(payment_id, row)
         self._amount_minor += amount_minor
-        second = self._seconds.get(requested_at_ms // 1000)
-        if second is None:
-            second = self._seconds[requested_at_ms // 1000] = _Second()
-        second.amount_minor += amount_minor
-        second.rows.append(row)
+        self._seconds.add(row, amount_minor, requested_at_ms)
 
     def __contains__(self, payment_id: bytes) -> bool:
-        return payment_id in self._row_of
+        return self._rows.find(payment_id) is not None
 
     def find(self, payment_id: bytes) -> Booked | None:
         """The payment of this id (its 16 bytes); None if it was not executed."""
-        row = self._row_of.get(payment_id)
+        row = self._rows.find(payment_id)
         return None if row is None else self._booked(row)
 
     def _booked(self, row: int) -> Booked:
-        return Booked(UUID(bytes=self._ids[row]), self._amounts[row], self._times[row])
+        payment_id, amount_minor, requested_at_ms = self._row(row)
+        return Booked(UUID(bytes=payment_id), amount_minor, requested_at_ms)
 
     def total(self) -> Total:
         """All payments."""
-        return Total(len(self._ids), self._amount_minor)
+        return Total(len(self), self._amount_minor)
 
     def total_between(self, from_ms: int, to_ms: int) -> Total:
         """Those whose requestedAt is within the bounds, both inclusive."""
-        count = amount_minor = 0
-        for number, second in self._seconds.items():
-            if from_ms <= number * 1000 and number * 1000 + 999 <= to_ms:
-                count += len(second.rows)
-                amount_minor += second.amount_minor
-            elif number * 1000 + 999 >= from_ms and number * 1000 <= to_ms:
-                rows = [row for row in second.rows if from_ms <= self._times[row] <= to_ms]
-                count += len(rows)
-                amount_minor += sum(self._amounts[row] for row in rows)
-        return Total(count, amount_minor)
+        return self._seconds.total_between(from_ms, to_ms, self._amount_and_time)
 
     def page(
         self, after: int, limit: int, from_ms: int | None, to_ms: int | None
@@ -161,14 +144,15 @@ class Journal:
 
         And the sequence behind which the next page begins; None at the end.
         """
-        end = min(after + limit, len(self._ids))
-        rows = [
-            (row + 1, self._booked(row))
-            for row in range(after, end)
-            if (from_ms is None or self._times[row] >= from_ms)
-            and (to_ms is None or self._times[row] <= to_ms)
+        end = min(after + limit, len(self))
+        booked = [(row + 1, self._booked(row)) for row in range(after, end)]
+        found = [
+            (sequence, one)
+            for sequence, one in booked
+            if (from_ms is None or one.requested_at_ms >= from_ms)
+            and (to_ms is None or one.requested_at_ms <= to_ms)
         ]
-        return rows, (end if end < len(self._ids) else None)
+        return found, (end if end < len(self) else None)
 
     def purge(self) -> None:
         """Forget everything, on disk first."""
@@ -182,3 +166,14 @@ class Journal:
             os.close(self._file)
             self._file = -1
         self._forget()
+
+
+def _parsed(line: bytes) -> tuple[int, bytes, int, int]:
+    """Sequence, id, minor units, requestedAt. Raises ValueError."""
+    sequence, payment_id, amount_minor, requested_at_ms = line.split(b" ")
+    return (
+        int(sequence),
+        bytes.fromhex(payment_id.decode()),
+        int(amount_minor),
+        int(requested_at_ms),
+    )

@@ -26,8 +26,8 @@ class EmbeddedEngines:
         data: Path,
         *,
         log_memory_bytes: int = 1024 * _MIB,
-        cache_memory_bytes: int = 128 * _MIB,
-        shared_buffers_mb: int = 128,
+        cache_memory_bytes: int = 24 * _MIB,
+        shared_buffers_mb: int = 32,
     ) -> None:
         self._folder = folder_of(data)
         self._ownership = Ownership(self._folder.data)

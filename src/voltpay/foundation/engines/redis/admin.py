@@ -4,18 +4,13 @@ import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final
 
-from voltpay.core.errors import Misconfigured
 from voltpay.foundation.engines.redis import scripts
 from voltpay.foundation.engines.redis.connect import Server, Word
+from voltpay.foundation.engines.redis.durability import durability_of, refuse_unsafe
 from voltpay.foundation.engines.redis.names import CLAIM_PREFIX, EPOCH, PURGING, cursor_of
 from voltpay.foundation.engines.redis.publish import Publication
 from voltpay.foundation.seams.log import TopicRow
 
-_PROMISED: Final = {
-    "appendonly": "yes",
-    "appendfsync": "always",
-    "maxmemory-policy": "noeviction",
-}
 _TRIMMED_AT_ONCE: Final = 10_000
 _READ_AT_ONCE: Final = 1_000
 
@@ -27,40 +22,24 @@ class LogUpkeep:
         self._server = server
         self._publication = publication
 
-    @property
-    def _rows(self) -> list[TopicRow]:
-        return [row for row in self._publication.topics.values() if row.groups]
-
     async def durability(self) -> Mapping[str, str]:
         """CONFIG GET of what makes an append durable and keeps the log within its memory."""
-        words = await self._server.call("CONFIG", "GET", *_PROMISED, "maxmemory")
-        texts = [word.decode() for word in words]
-        return dict(zip(texts[::2], texts[1::2], strict=True))
-
-    async def _refuse_unsafe(self) -> None:
-        told = await self.durability()
-        for name, wanted in _PROMISED.items():
-            if told.get(name) != wanted:
-                raise Misconfigured(
-                    f"the log's server has {name} {told.get(name)}", f"set {name} {wanted}"
-                )
-        if told.get("maxmemory") == "0":
-            raise Misconfigured("the log's server has no maxmemory", "set one: it bounds the log")
+        return await durability_of(self._server)
 
     async def prepare(self) -> None:
         """One script, all or nothing, on a server whose settings keep the promise."""
-        await self._refuse_unsafe()
+        await refuse_unsafe(self._server, "the log's server")
         wanted = {
             "partitions": self._publication.partitions,
-            "shared": {row.name: row.groups for row in self._rows if not row.ordered},
-            "ordered": {row.name: row.groups for row in self._rows if row.ordered},
+            "shared": {row.name: row.groups for row in self._publication.read if not row.ordered},
+            "ordered": {row.name: row.groups for row in self._publication.read if row.ordered},
         }
         await self._server.run(scripts.PREPARE, [], [json.dumps(wanted)])
 
     async def trim(self) -> int:
         """By MINID, in small steps, up to what the slowest group has finished."""
         gone = 0
-        for row in self._rows:
+        for row in self._publication.read:
             for partition, stream in enumerate(self._publication.streams_of(row.name)):
                 gone += await self._trim_stream(row, partition, stream)
         return gone
@@ -107,7 +86,7 @@ class LogUpkeep:
     async def purge(self, epoch: int) -> None:
         """Nothing is accepted meanwhile; a purge that was interrupted must be repeated."""
         await self._server.run(scripts.SET_EPOCH, [EPOCH], [PURGING])
-        for row in self._rows:
+        for row in self._publication.read:
             streams = self._publication.streams_of(row.name)
             if row.ordered:
                 await self._server.run(scripts.PURGE_ORDERED, streams, [row.name, *row.groups])

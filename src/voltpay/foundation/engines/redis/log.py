@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 from weakref import WeakSet
 
-from voltpay.core.errors import Misconfigured, Unavailable, VoltpayError
+from voltpay.core.errors import Misconfigured, VoltpayError
+from voltpay.foundation.engines.log_errors import LogAway, LogNotPrepared
 from voltpay.foundation.engines.redis import scripts
 from voltpay.foundation.engines.redis.admin import LogUpkeep
 from voltpay.foundation.engines.redis.connect import Server
@@ -12,30 +13,17 @@ from voltpay.foundation.engines.redis.names import cursor_of, position_of, posit
 from voltpay.foundation.engines.redis.ordered import OrderedConsumer
 from voltpay.foundation.engines.redis.publish import Publication
 from voltpay.foundation.engines.redis.shared import SharedConsumer
+from voltpay.foundation.engines.repeat_window import RepeatWindow
 from voltpay.foundation.seams.log import Record, TopicRow
 
 _APPENDED_AT_ONCE_MAX: Final = 1_000
-
-
-class LogAway(Unavailable):
-    """The server that holds the log cannot be reached, is loading, or cannot write."""
-
-    slug = "log-away"
-    title = "The log is away"
-
-
-class LogNotPrepared(Unavailable):
-    """The log has no groups or partitions yet: `voltpay migrate` makes them."""
-
-    slug = "log-not-prepared"
-    title = "The log is not prepared"
 
 
 class RedisLog(LogUpkeep):
     """Fills the seams Log and LogAdmin. Nothing is connected before the first use.
 
     `instance` names this process among all that ever ran. A claim that a record closes expires
-    after `repeat_window_s`. A consumer without a sign of life for `alive_ms` is dead. A call
+    after its `window`. A consumer without a sign of life for `alive_ms` is dead. A call
     without an answer within `timeout_ms` raises LogAway, and may still have its effect.
     """
 
@@ -46,11 +34,11 @@ class RedisLog(LogUpkeep):
         topics: Sequence[TopicRow],
         partitions: int,
         instance: str,
-        repeat_window_s: int = 86_400,
+        window: RepeatWindow | None = None,
         alive_ms: int = 5_000,
         timeout_ms: int = 5_000,
     ) -> None:
-        publication = Publication(topics, partitions=partitions, repeat_window_s=repeat_window_s)
+        publication = Publication(topics, partitions=partitions, window=window or RepeatWindow())
         super().__init__(_server(url, partitions, timeout_ms), publication)
         self._instance = instance
         self._alive_ms = alive_ms

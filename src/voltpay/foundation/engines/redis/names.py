@@ -2,7 +2,6 @@
 
 from typing import Final
 from uuid import UUID
-from zlib import crc32
 
 PARTITIONS: Final = "log:partitions"
 EPOCH: Final = "epoch"
@@ -39,6 +38,11 @@ def failures_of(topic: str, partition: int, group: str) -> str:
     return f"failed:{topic}:{partition}:{group}"
 
 
+def resets_of(topic: str, group: str) -> str:
+    """How often a group of a log elsewhere was asked to read again from the beginning."""
+    return f"resets:{topic}:{group}"
+
+
 def alive_prefix_of(group: str) -> str:
     """Before a consumer's name: the key that says whether its process lives."""
     return f"alive:{group}:"
@@ -52,11 +56,6 @@ def claim_key(payment_id: str) -> bytes:
 def claim_key_of(payment_id: UUID) -> bytes:
     """Where the claim of a payment stands."""
     return CLAIM_PREFIX + payment_id.bytes
-
-
-def partition_of(key: str, partitions: int) -> int:
-    """The partition of a key. Fixed for good: CRC-32 of its UTF-8 bytes, modulo."""
-    return crc32(key.encode()) % partitions
 
 
 def position_of(stream_id: bytes) -> int:

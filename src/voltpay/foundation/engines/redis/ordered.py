@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from voltpay.foundation.engines.partition import Partition
 from voltpay.foundation.engines.redis import scripts
 from voltpay.foundation.engines.redis.connect import Server, Word
 from voltpay.foundation.engines.redis.names import (
@@ -19,7 +20,6 @@ from voltpay.foundation.engines.redis.names import (
     position_of,
     position_of_cursor,
 )
-from voltpay.foundation.engines.redis.partition import Partition
 from voltpay.foundation.engines.redis.publish import Publication
 from voltpay.foundation.engines.redis.waiting import Waiting
 from voltpay.foundation.seams.log import Delivery, Record

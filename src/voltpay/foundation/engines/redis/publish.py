@@ -1,39 +1,29 @@
 """Records as the words that the publishing scripts read."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import count
 
-from voltpay.core.errors import Broken
+from voltpay.foundation.engines.partition import partition_of
 from voltpay.foundation.engines.redis.connect import Word
 from voltpay.foundation.engines.redis.names import (
     claim_key,
-    partition_of,
     partition_stream_of,
     stream_of,
 )
+from voltpay.foundation.engines.repeat_window import RepeatWindow
+from voltpay.foundation.engines.topics import Topics
 from voltpay.foundation.seams.log import Record, TopicRow
 
 
-class UnknownTopic(Broken):
-    """A topic that the log was not set up with."""
-
-
-class Publication:
+class Publication(Topics):
     """Turns records into keys and words. Records of topics that nobody reads are left out."""
 
     def __init__(
-        self, topics: Iterable[TopicRow], *, partitions: int, repeat_window_s: int
+        self, topics: Iterable[TopicRow], *, partitions: int, window: RepeatWindow
     ) -> None:
-        self.topics: Mapping[str, TopicRow] = {row.name: row for row in topics}
-        self.partitions = partitions
-        self._window_s = repeat_window_s
+        super().__init__(topics, partitions)
+        self._window = window
         self._turn = count()
-
-    def row(self, topic: str) -> TopicRow:
-        """What is known of a topic. Raises UnknownTopic."""
-        if topic not in self.topics:
-            raise UnknownTopic(f"the log has no topic {topic!r}")
-        return self.topics[topic]
 
     def streams_of(self, topic: str) -> Sequence[str]:
         """All streams of a topic, by partition."""
@@ -56,7 +46,8 @@ class Publication:
                 number = streams.setdefault(self._stream_for(record, row), len(streams) + 1)
                 bodies += (number, record.body)
         partitions = self.partitions if has_ordered else ""
-        words = [partitions, len(bodies) // 2, *bodies, self._window_s, len(claims), *claims]
+        window_s = self._window.seconds_for(len(claims)) if claims else 0
+        words = [partitions, len(bodies) // 2, *bodies, window_s, len(claims), *claims]
         return list(streams), words
 
     def _stream_for(self, record: Record, row: TopicRow) -> str:

@@ -7,6 +7,10 @@ from voltpay.foundation.engines.redis.connect import Script
 ACCEPT: Final = Script("refuse_oom", "sequence", "accept")
 PUT_IF_NEWER: Final = Script("refuse_oom", "put_if_newer")
 
+CLAIM: Final = Script("refuse_oom", "claim")
+CONFIRM: Final = Script("allow_oom", "confirm")
+CLOSE_CLAIMS: Final = Script("allow_oom", "close_claims")
+
 APPEND: Final = Script("allow_oom", "sequence", "publish", "append")
 BEAT: Final = Script("allow_oom", "beat")
 LEAVE: Final = Script("allow_oom", "leave")

@@ -1,6 +1,12 @@
-"""What one consumer knows of one partition: how far it read, and what of that is finished."""
+"""Partitions: which one a key belongs to, and what a consumer knows of one that it reads."""
 
 from collections import OrderedDict
+from zlib import crc32
+
+
+def partition_of(key: str, partitions: int) -> int:
+    """The partition of a key. Fixed for good: CRC-32 of its UTF-8 bytes, modulo."""
+    return crc32(key.encode()) % partitions
 
 
 class Partition:
@@ -15,6 +21,10 @@ class Partition:
         """Note a position as read and open. Positions come in order."""
         self.read = position
         self._open[position] = False
+
+    def has_open(self, position: int | None = None) -> bool:
+        """Whether this position, or any, waits for its turn to be committed."""
+        return bool(self._open) if position is None else position in self._open
 
     def low_water(self, finished: set[int]) -> tuple[int, int]:
         """Last position of the run of finished ones from the cursor, and its length."""

@@ -1,0 +1,1 @@
+"""Kafka: the log of more than one machine. Nothing else imports confluent_kafka."""

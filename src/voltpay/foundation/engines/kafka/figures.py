@@ -1,0 +1,87 @@
+"""Ends and positions, asked of the cluster a topic at a time."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from confluent_kafka import (
+    OFFSET_INVALID,
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    TopicPartition,
+)
+from confluent_kafka.admin import OffsetSpec
+
+from voltpay.foundation.engines.kafka.connect import Cluster, code_of
+from voltpay.foundation.engines.kafka.names import Names
+from voltpay.foundation.engines.log_errors import LogAway
+from voltpay.foundation.engines.topics import Topics
+
+
+class Figures:
+    """What the cluster says of topics and groups, by the names that others use."""
+
+    def __init__(self, cluster: Cluster, topics: Topics, names: Names) -> None:
+        self._cluster = cluster
+        self._topics = topics
+        self._names = names
+
+    def _partitions(self, topic: str) -> list[TopicPartition]:
+        self._topics.row(topic)
+        name = self._names.topic(topic)
+        return [TopicPartition(name, number) for number in range(self._topics.partitions)]
+
+    async def offsets(self, topic: str, spec: OffsetSpec) -> Mapping[int, int]:
+        """The oldest, the next, or those of a time; by partition, -1 where there is none."""
+        wanted = dict.fromkeys(self._partitions(topic), spec)
+        timeout_s = self._cluster.answer_s
+        found = await self._cluster.answers(
+            lambda: self._cluster.admin.list_offsets(wanted, request_timeout=timeout_s)
+        )
+        return {one.partition: result.offset for one, result in found.items()}
+
+    async def lows(self, topic: str) -> Mapping[int, int]:
+        """Offsets of the oldest records that are kept."""
+        return await self.offsets(topic, OffsetSpec.earliest())
+
+    async def ends(self, topic: str) -> Mapping[int, int]:
+        """Positions of the last records ever appended, trimmed or not."""
+        return await self.offsets(topic, OffsetSpec.latest())
+
+    async def committed(self, topic: str, group: str) -> Mapping[int, int]:
+        """Offsets that a group has committed; 0 where it has none."""
+        name = self._names.group(topic, group)
+        asked = ConsumerGroupTopicPartitions(name, self._partitions(topic))
+        timeout_s = self._cluster.answer_s
+        try:
+            found = await self._cluster.answers(
+                lambda: self._cluster.admin.list_consumer_group_offsets(
+                    [asked], request_timeout=timeout_s
+                )
+            )
+        except LogAway as error:
+            if code_of(error) == KafkaError.GROUP_ID_NOT_FOUND:
+                return dict.fromkeys(range(self._topics.partitions), 0)
+            raise
+        return {
+            one.partition: 0 if one.offset == OFFSET_INVALID else one.offset
+            for one in found[name].topic_partitions or ()
+        }
+
+    async def positions(self, topic: str, group: str) -> Mapping[int, int]:
+        """What an ordered group has finished; nothing that was trimmed is open."""
+        return await self.committed(topic, group)
+
+    async def unread(self, topic: str, group: str) -> Mapping[int, int]:
+        """Ends of those partitions that the group has not finished."""
+        ends, lows, done = await self._bounds(topic, group)
+        return {p: end for p, end in ends.items() if end > max(done[p], lows[p])}
+
+    async def backlog(self, topic: str, group: str) -> int:
+        """What is kept and not committed: what a group finished out of turn counts as open."""
+        ends, lows, done = await self._bounds(topic, group)
+        return sum(max(0, end - max(done[p], lows[p])) for p, end in ends.items())
+
+    async def _bounds(self, topic: str, group: str) -> Sequence[Mapping[int, int]]:
+        return await asyncio.gather(
+            self.ends(topic), self.lows(topic), self.committed(topic, group)
+        )

@@ -1,0 +1,25 @@
+"""The topics that a log was set up with, as every engine of it looks them up."""
+
+from collections.abc import Iterable, Mapping
+
+from voltpay.foundation.engines.log_errors import UnknownTopic
+from voltpay.foundation.seams.log import TopicRow
+
+
+class Topics:
+    """Topics by name, and the number of partitions of the ordered ones."""
+
+    def __init__(self, topics: Iterable[TopicRow], partitions: int) -> None:
+        self.topics: Mapping[str, TopicRow] = {row.name: row for row in topics}
+        self.partitions = partitions
+
+    def row(self, topic: str) -> TopicRow:
+        """What is known of a topic. Raises UnknownTopic."""
+        if topic not in self.topics:
+            raise UnknownTopic(f"the log has no topic {topic!r}")
+        return self.topics[topic]
+
+    @property
+    def read(self) -> list[TopicRow]:
+        """Those that a group reads: the others are not written."""
+        return [row for row in self.topics.values() if row.groups]
