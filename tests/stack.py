@@ -217,8 +217,8 @@ class Stack:
 class Traffic:
     """A load in a thread of its own, for as long as the block lasts."""
 
-    def __init__(self, stack, seconds, *, seed, rate_per_s=250):
-        self.load = Load(stack.url, rate_per_s=rate_per_s, seed=seed)
+    def __init__(self, stack, seconds, *, seed, rate_per_s=250, history=None):
+        self.load = Load(stack.url, rate_per_s=rate_per_s, seed=seed, history=history)
         self._thread = threading.Thread(target=lambda: asyncio.run(self.load.run(seconds)))
 
     def __enter__(self):

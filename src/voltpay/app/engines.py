@@ -7,20 +7,24 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from voltpay.app.links import StatusNoting
+from voltpay.app.log_engines import (
+    IntakeEngine,
+    LogEngine,
+    kafka_is_readable,
+    on_kafka,
+    on_redis,
+)
 from voltpay.app.settings import Settings
-from voltpay.app.topology import topic_rows
 from voltpay.core.errors import Misconfigured
 from voltpay.foundation.engines.opened import Engines
 from voltpay.foundation.engines.redis import connect as redis
 from voltpay.foundation.engines.redis.cache import RedisCache
-from voltpay.foundation.engines.redis.intake import RedisIntake
-from voltpay.foundation.engines.redis.log import RedisLog
-from voltpay.foundation.engines.repeat_window import RepeatWindow
 from voltpay.foundation.runtime.courtesy import Courtesy
 from voltpay.foundation.runtime.sealing import Sealer
 from voltpay.foundation.seams.clock import SystemClock
 
 _REDIS = ("redis://", "rediss://", "unix://")
+_KAFKA = ("kafka://",)
 _POSTGRESQL = ("postgresql://", "postgres://")
 
 
@@ -29,8 +33,8 @@ class Opened:
     """The engines of this process, and what closes them."""
 
     engines: Engines
-    log: RedisLog
-    intake: RedisIntake
+    log: LogEngine
+    intake: IntakeEngine
     cache: RedisCache
 
     async def close(self) -> None:
@@ -49,14 +53,8 @@ def open_engines(settings: Settings, role: str, courtesy: Path | None = None) ->
     database = settings.database_url.get_secret_value()
     sealer = _sealer(settings.secret.get_secret_value())
     instance = f"{role}-{os.getpid()}-{os.urandom(4).hex()}"
-    log = RedisLog(
-        settings.log_url,
-        topics=topic_rows(settings.topics),
-        partitions=settings.partitions,
-        instance=instance,
-        window=RepeatWindow(settings.repeat_window_s, settings.repeat_claims_max),
-    )
-    intake = RedisIntake(settings.log_url)
+    open_log = on_kafka if settings.is_on_kafka else on_redis
+    log, intake = open_log(settings, instance)
     cache = RedisCache(settings.cache_url)
     engines = Engines(
         log=StatusNoting(log, cache),
@@ -80,8 +78,12 @@ def _sealer(secret: str) -> Sealer:
 
 def refuse_wrong_urls(settings: Settings) -> None:
     """Raise Misconfigured for an engine's URL that is missing, or that nothing can connect to."""
-    for name in ("log_url", "cache_url"):
-        _refuse(name, getattr(settings, name), _REDIS, redis.is_readable)
+    if settings.is_on_kafka:
+        _refuse("log_url", settings.log_url, _KAFKA, kafka_is_readable)
+        _refuse("claims_url", settings.claims_url, _REDIS, redis.is_readable)
+    else:
+        _refuse("log_url", settings.log_url, (*_REDIS, *_KAFKA), redis.is_readable)
+    _refuse("cache_url", settings.cache_url, _REDIS, redis.is_readable)
     _refuse(
         "database_url", settings.database_url.get_secret_value(), _POSTGRESQL, _has_readable_hosts
     )

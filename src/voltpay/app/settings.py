@@ -19,6 +19,7 @@ from voltpay.app.environment import misconfigured, refuse_unknown_variables
 from voltpay.app.topology import TopicNames
 from voltpay.core.errors import Misconfigured
 from voltpay.core.money import CURRENCIES
+from voltpay.foundation.engines.kafka.settings import KafkaSettings
 from voltpay.processors.registry import adapters
 from voltpay.processors.settings import ProcessorSettings
 from voltpay.services.ingest.settings import IngestSettings
@@ -48,7 +49,12 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid"
     )
 
-    log_url: str = Field("", description="Log, claims: redis://…, unix://…; empty: embedded")
+    log_url: str = Field(
+        "", description="Log, claims: redis://…, unix://…, kafka://…; empty: embedded"
+    )
+    claims_url: str = Field(
+        "", description="Claims beside a log on Kafka: redis://…, unix://…; else not used"
+    )
     cache_url: str = Field("", description="Cache: redis://…, unix://…; empty: embedded")
     database_url: SecretStr = Field(
         SecretStr(""), description="Books, attempts, read model: postgresql://…; empty: embedded"
@@ -82,6 +88,7 @@ class Settings(BaseSettings):
     )
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
     topics: TopicNames = TopicNames()
+    kafka: KafkaSettings = KafkaSettings()
     ingest: IngestSettings = IngestSettings()
     routing: RoutingSettings = RoutingSettings()
     ledger: LedgerSettings = LedgerSettings()
@@ -147,6 +154,11 @@ class Settings(BaseSettings):
     def cache_memory_bytes(self) -> int:
         """maxmemory of the embedded cache, bytes."""
         return self.cache_memory_mib * _MIB
+
+    @property
+    def is_on_kafka(self) -> bool:
+        """Whether the log is a Kafka."""
+        return self.log_url.startswith("kafka://")
 
     @property
     def is_embedded(self) -> bool:

@@ -8,17 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qs, unquote, urlsplit
+from uuid import UUID
 
+from voltpay.app.engines import open_engines
 from voltpay.app.settings import Settings
 from voltpay.core.errors import Misconfigured
-from voltpay.foundation.engines.log_errors import LogAway, LogSlow
+from voltpay.core.ids import PaymentId
+from voltpay.foundation.engines.log_errors import ClaimsAway, LogAway, LogSlow
 from voltpay.foundation.engines.postgres.pool import DatabaseAway, DatabaseRefused, Postgres
 from voltpay.foundation.engines.redis.cache import CacheAway
-from voltpay.foundation.engines.redis.connect import Server
 
 _TIMEOUT_MS: Final = 3_000
 _LISTEN_S: Final = 1.0
 _PORTS: Final = {"Redis": 6379, "PostgreSQL": 5432}
+_NOBODY: Final = PaymentId(UUID(int=0))
 _PING: Final = b"PING\r\n"
 _SSL_REQUEST: Final = bytes.fromhex("0000000804d2162f")
 _USER: Final = "mend user and password in {name}"
@@ -68,6 +71,8 @@ def trouble_of(settings: Settings, error: Exception, folder: Path | None = None)
     name = _setting_of(error)
     url = _urls(settings)[name]
     engine = "PostgreSQL" if name == "database_url" else "Redis"
+    if url.startswith("kafka:"):
+        engine = "Kafka"
     where, address = address_of(url, engine)
     speaks = None if address is None or url.startswith("rediss:") else spoken_at(address)
     variable = f"VOLTPAY_{name.upper()}"
@@ -107,21 +112,26 @@ def spoken_at(address: tuple[str, int] | str) -> str | None:
 
 
 async def _asked(settings: Settings) -> list[Exception | None]:
-    log = Server(settings.log_url, away=LogAway, slow=LogAway, timeout_ms=_TIMEOUT_MS)
-    cache = Server(settings.cache_url, away=CacheAway, slow=CacheAway, timeout_ms=_TIMEOUT_MS)
+    opened = open_engines(settings, "check")
     url = settings.database_url.get_secret_value()
     database = Postgres(url, name="voltpay:check", size_max=1, timeout_ms=_TIMEOUT_MS)
-    asked = (log.call("PING"), cache.call("PING"), database.fetch_value("select 1"))
+    asked = (
+        opened.log.durability(),
+        opened.intake.find([_NOBODY]),
+        opened.cache.get(["check"]),
+        database.fetch_value("select 1"),
+    )
     try:
         answers = await asyncio.gather(*asked, return_exceptions=True)
     finally:
-        await log.close()
-        await cache.close()
+        await opened.close()
         await database.close()
     return [each if isinstance(each, EngineErrors) else None for each in answers]
 
 
 def _setting_of(error: Exception) -> str:
+    if isinstance(error, ClaimsAway):
+        return "claims_url"
     if isinstance(error, LogAway | LogSlow):
         return "log_url"
     return "cache_url" if isinstance(error, CacheAway) else "database_url"
@@ -130,6 +140,7 @@ def _setting_of(error: Exception) -> str:
 def _urls(settings: Settings) -> dict[str, str]:
     return {
         "log_url": settings.log_url,
+        "claims_url": settings.claims_url,
         "cache_url": settings.cache_url,
         "database_url": settings.database_url.get_secret_value(),
     }
@@ -139,7 +150,8 @@ def address_of(url: str, engine: str) -> tuple[str, tuple[str, int] | str | None
     """How to show where an engine is, without its password, and where to connect to."""
     parts = urlsplit(url)
     shown = parts.netloc.rpartition("@")[2]
-    if "," in shown:
+    if "," in shown or engine == "Kafka":
+        # Nothing answers what is asked of the others; its own client says what is wrong.
         return shown, None
     query = parse_qs(parts.query)
     port = parts.port or int(query.get("port", [str(_PORTS[engine])])[0])

@@ -14,7 +14,7 @@ from prometheus_client import Counter
 
 from voltpay.core.errors import Unavailable
 from voltpay.core.ids import PaymentId
-from voltpay.foundation.engines.log_errors import LogAway, LogSlow
+from voltpay.foundation.engines.log_errors import ClaimsAway, LogSlow
 from voltpay.foundation.engines.redis.claims import RedisClaims, Standing
 from voltpay.foundation.seams.intake import Claim, Claimed
 from voltpay.foundation.seams.log import Record
@@ -59,14 +59,14 @@ class ClaimedIntake:
         }
         _APPENDED_AGAIN.inc(len(missing) - standing.count(None))
         await self._append([claim.record for claim in reversed(missing.values())])
-        with suppress(LogAway, LogSlow):
+        with suppress(ClaimsAway):
             await self._claims.confirm(list(missing))
         return [None if stands is None else stands.claimed for stands in standing]
 
     async def _standing(self, claims: Sequence[Claim], epoch: int) -> Sequence[Standing | None]:
         try:
             return await self._claims.claim(claims, epoch)
-        except (LogAway, LogSlow) as error:
+        except ClaimsAway as error:
             _UNCLAIMED.inc(len(claims))
             log.warning("intake.unclaimed", count=len(claims), error=str(error))
             return [None] * len(claims)
@@ -83,7 +83,7 @@ class ClaimedIntake:
         """As the claims have it; as they had it last, while they are away."""
         try:
             self._epoch = await self._claims.epoch()
-        except (LogAway, LogSlow):
+        except ClaimsAway:
             if self._epoch is None:
                 raise
         return self._epoch

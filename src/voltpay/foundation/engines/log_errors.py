@@ -10,6 +10,13 @@ class LogAway(Unavailable):
     title = "The log is away"
 
 
+class ClaimsAway(LogAway):
+    """The server of the claims beside a log cannot be reached, or does not answer in time."""
+
+    slug = "claims-away"
+    title = "The claims are away"
+
+
 class LogNotPrepared(Unavailable):
     """The log has no groups or partitions yet: `voltpay migrate` makes them."""
 

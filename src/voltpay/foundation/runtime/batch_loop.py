@@ -77,6 +77,7 @@ class BatchLoop:
         self._count = limits.count_max
         # Slowly: each time that it is too much again costs a whole statement's time.
         self._grows_by = max(1, limits.count_max // _GROWTHS)
+        self._owned: frozenset[int] = frozenset()
         self._began_s = self._took_s = 0.0
         self._backoff = Backoff(chance)
         self._gravedigger = Gravedigger(name, consumer, publish, clock)
@@ -89,13 +90,15 @@ class BatchLoop:
                 await self._go_on(stop)
         finally:
             self.is_ready = False
-            await self._stage.release(self._consumer.owned)
+            await self._stage.release(self._owned)
             await self._consumer.close()
 
     async def _go_on(self, stop: asyncio.Event) -> None:
         try:
             await self._own(stop)
             while not stop.is_set():
+                if self._consumer.owned != self._owned:
+                    await self._own(stop)
                 if not await self._turn():
                     await self._pause(stop)
         except Unavailable as error:
@@ -106,9 +109,13 @@ class BatchLoop:
             await self._backoff.pause(stop)
 
     async def _own(self, stop: asyncio.Event) -> None:
+        """Give back what others have now, and wait for what is new."""
         while not stop.is_set():
             wanted = self._consumer.owned
-            if wanted and await self._stage.own(wanted) >= wanted:
+            if gone := self._owned - wanted:
+                await self._stage.release(gone)
+            self._owned = wanted
+            if not wanted or await self._stage.own(wanted) >= wanted:
                 await self._consumer.resume()
                 return
             await wait_or(stop, _OWN_AGAIN_S)
@@ -127,6 +134,9 @@ class BatchLoop:
         self._backoff.reset()
         self.is_ready = True
         PAUSED.labels(self.name).set(0)
+        if self._consumer.owned != self._owned:
+            # What was taken of partitions that came meanwhile comes again, once they are owned.
+            return True
         if deliveries:
             self._began_s = began = perf_counter()
             await self._handle(deliveries)

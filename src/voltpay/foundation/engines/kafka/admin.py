@@ -7,7 +7,6 @@ from typing import Final
 
 from confluent_kafka import (
     Consumer,
-    ConsumerGroupState,
     ConsumerGroupTopicPartitions,
     KafkaError,
     TopicPartition,
@@ -24,7 +23,6 @@ from voltpay.foundation.engines.topics import Topics
 from voltpay.foundation.seams.log import TopicRow
 
 _READ_AT_ONCE: Final = 1_000
-_NO_MEMBERS: Final = frozenset({ConsumerGroupState.EMPTY, ConsumerGroupState.DEAD})
 
 
 @dataclass(frozen=True)
@@ -100,7 +98,8 @@ class LogUpkeep(TopicMaking):
         finally:
             await self._cluster.run(reader.close)
 
-    async def _has_members(self, topic: str, group: str) -> bool:
+    async def _members(self, topic: str, group: str) -> int:
+        """How many a group has now."""
         name = self._names.group(topic, group)
         try:
             told = await self._cluster.answers(
@@ -108,9 +107,9 @@ class LogUpkeep(TopicMaking):
             )
         except LogAway as error:
             if code_of(error) == KafkaError.GROUP_ID_NOT_FOUND:
-                return False
+                return 0
             raise
-        return told[name].state not in _NO_MEMBERS
+        return len(told[name].members)
 
     async def _move_back(self, topic: str, group: str) -> None:
         """The position of a group without members, to the oldest records."""

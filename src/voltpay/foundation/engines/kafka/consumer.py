@@ -32,6 +32,14 @@ class Marks(Protocol):
         """How often that was asked for."""
         ...
 
+    async def note_reset(self, topic: str, group: str, asked: int) -> None:
+        """One more member does what was asked the so-manieth time."""
+        ...
+
+    async def resets_done(self, topic: str, group: str, asked: int) -> int:
+        """How many members do."""
+        ...
+
     async def prepare(self) -> None:
         """Raises Misconfigured where what is marked could be lost."""
         ...

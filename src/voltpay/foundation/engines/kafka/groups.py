@@ -49,14 +49,6 @@ class LogOfGroups(Protocol):
         """Ends of the partitions that a group has not finished."""
         ...
 
-    def lows(self, topic: str) -> Awaitable[Mapping[int, int]]:
-        """Offsets of the oldest records."""
-        ...
-
-    def committed(self, topic: str, group: str) -> Awaitable[Mapping[int, int]]:
-        """Offsets that a group has committed."""
-        ...
-
 
 class Groups:
     """Makes consumers: those of a shared topic share one member, each ordered one is its own."""
@@ -146,24 +138,25 @@ class Groups:
             try:
                 asked = await self._marks.resets(topic, group)
                 if self._followed.setdefault(reader, asked) != asked:
-                    self._followed[reader] = asked
-                    await reader.read_again()
+                    await self._follow(reader, topic, group, asked)
             except Unavailable as error:
                 log.info("kafka.resets_not_seen", topic=topic, group=group, error=str(error))
             await asyncio.sleep(_RESETS_EVERY_S)
 
-    async def read_again(self, topic: str, group: str) -> None:
+    async def _follow(self, reader: Reader, topic: str, group: str, asked: int) -> None:
+        self._followed[reader] = asked
+        await reader.read_again()
+        await self._marks.note_reset(topic, group, asked)
+
+    async def read_again(self, topic: str, group: str, members: int) -> None:
         """All members, here and elsewhere, from the oldest record. Raises LogAway."""
         name = self._names.group(topic, group)
         asked = await self._marks.wish_reset(topic, group)
         for reader in list(self._consumers):
             if reader.membership.group == name:
-                self._followed[reader] = asked
-                await reader.read_again()
+                await self._follow(reader, topic, group, asked)
         for _ in range(_RESET_LOOKS):
-            lows = await self._source.lows(topic)
-            done = await self._source.committed(topic, group)
-            if all(done[partition] <= low for partition, low in lows.items()):
+            if await self._marks.resets_done(topic, group, asked) >= members:
                 return
             await asyncio.sleep(_RESET_LOOK_S)
         raise LogAway(f"members of {name} do not read again: stop them, and try again")

@@ -106,8 +106,8 @@ class KafkaLog(LogUpkeep):
 
     async def reset(self, topic: str, group: str) -> None:
         """Members of this process at once, others within a second or two; waits for them."""
-        if await self._has_members(topic, group):
-            await self._groups.read_again(topic, group)
+        if members := await self._members(topic, group):
+            await self._groups.read_again(topic, group, members)
         else:
             await self._move_back(topic, group)
 

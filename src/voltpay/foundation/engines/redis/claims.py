@@ -11,9 +11,10 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from voltpay.core.errors import Unavailable
 from voltpay.core.ids import PaymentId
 from voltpay.core.payment import Fingerprint
-from voltpay.foundation.engines.log_errors import LogAway, LogFull, LogSlow
+from voltpay.foundation.engines.log_errors import ClaimsAway, LogAway, LogFull, LogSlow
 from voltpay.foundation.engines.redis import scripts
 from voltpay.foundation.engines.redis.connect import Server, Word
 from voltpay.foundation.engines.redis.durability import refuse_unsafe
@@ -45,12 +46,15 @@ class Standing(Struct, frozen=True):
 class StandingClaims:
     """What stands, and the installation's epoch, on one server."""
 
+    _away: type[Unavailable] = LogAway
+    _slow: type[Unavailable] = LogSlow
+
     def __init__(self, url: str, *, fill_max_percent: int, timeout_ms: int) -> None:
         self._fill_max_percent = fill_max_percent
         self._server = Server(
             url,
-            away=LogAway,
-            slow=LogSlow,
+            away=self._away,
+            slow=self._slow,
             errors={"OOM": LogFull, "STALEEPOCH": _stale_epoch},
             timeout_ms=timeout_ms,
         )
@@ -96,8 +100,11 @@ class StandingClaims:
 class RedisClaims(StandingClaims):
     """Claims, counts of failures and wishes to read again, for a log that has none of its own.
 
-    Raises LogAway, LogFull, LogSlow after `timeout_ms`, and StaleEpoch.
+    Raises ClaimsAway, too after `timeout_ms`, LogFull and StaleEpoch.
     """
+
+    _away = ClaimsAway
+    _slow = ClaimsAway
 
     def __init__(
         self,
@@ -150,6 +157,15 @@ class RedisClaims(StandingClaims):
     async def resets(self, topic: str, group: str) -> int:
         """How often that was asked for."""
         return int(await self._server.call("GET", resets_of(topic, group)) or 0)
+
+    async def note_reset(self, topic: str, group: str, asked: int) -> None:
+        """One more member does what was asked the so-manieth time."""
+        await self._server.call("HINCRBY", f"{resets_of(topic, group)}:done", asked, 1)
+
+    async def resets_done(self, topic: str, group: str, asked: int) -> int:
+        """How many members do."""
+        done = await self._server.call("HGET", f"{resets_of(topic, group)}:done", asked)
+        return int(done or 0)
 
     async def begin_purge(self) -> None:
         """Nothing is accepted from now on."""
