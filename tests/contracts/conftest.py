@@ -20,20 +20,35 @@ def found_program(name: str) -> str:
     return program
 
 
+@pytest.fixture(scope="session")
+def kafka_servers() -> Iterator[KafkaServers]:
+    """A broker, and the server of the claims beside it."""
+    libs = brokers.jars()
+    if libs is None:
+        pytest.skip(brokers.HOW_TO_GET)
+    servers = KafkaServers(libs, StreamServer(found_program("valkey"), LOG))
+    yield servers
+    servers.remove()
+
+
 @pytest.fixture(scope="session", params=LOG_ENGINES)
 def log_server(request: pytest.FixtureRequest) -> Iterator[StreamServer | KafkaServers]:
     """What holds the log: one server with the log's settings, or a broker and its claims."""
     if request.param == "kafka":
-        libs = brokers.jars()
-        if libs is None:
-            pytest.skip(brokers.HOW_TO_GET)
-        servers = KafkaServers(libs, StreamServer(found_program("valkey"), LOG))
-        yield servers
-        servers.remove()
+        yield request.getfixturevalue("kafka_servers")
         return
     server = StreamServer(found_program(request.param), LOG)
     yield server
     server.remove()
+
+
+@pytest.fixture
+async def kafka_world(kafka_servers: KafkaServers) -> AsyncIterator[KafkaWorld]:
+    """As `world`, on Kafka alone."""
+    kafka_servers.empty()
+    made = KafkaWorld(kafka_servers)
+    yield made
+    await made.close()
 
 
 @pytest.fixture(scope="session", params=REDIS_ENGINES)

@@ -24,13 +24,14 @@ from voltpay.foundation.engines.repeat_window import RepeatWindow
 from voltpay.foundation.seams.log import Consumer
 
 _NUMBERS = count(1)
+ONE_COPY = Copies(1, 1)
 
 
 class KafkaServers:
     """A broker, and the server that keeps the claims beside it."""
 
-    def __init__(self, libs: Path, claims: StreamServer) -> None:
-        self.brokers = Brokers(libs)
+    def __init__(self, libs: Path, claims: StreamServer, **settings: object) -> None:
+        self.brokers = Brokers(libs, **settings)
         self.claims = claims
 
     def empty(self) -> None:
@@ -58,8 +59,8 @@ class KafkaWorld:
     """Fills LogWorld."""
 
     def __init__(self, servers: KafkaServers) -> None:
-        self._servers = servers
-        self._prefix = f"t{next(_NUMBERS)}."
+        self.servers = servers
+        self.prefix = f"t{next(_NUMBERS)}."
         self.start = servers.start
         self.pause = servers.brokers.pause
         self.go_on = servers.brokers.go_on
@@ -68,19 +69,21 @@ class KafkaWorld:
 
     async def kill(self) -> None:
         """SIGKILL, for both."""
-        self._servers.kill()
+        self.servers.kill()
         await asyncio.sleep(0.01)
 
-    def log(self, *, instance: str = "one", partitions: int = 4) -> KafkaLog:
+    def log(
+        self, *, instance: str = "one", partitions: int = 4, copies: Copies = ONE_COPY
+    ) -> KafkaLog:
         """A log of one process."""
         claims = self.claims()
         made = KafkaLog(
-            self._servers.brokers.url,
+            self.servers.brokers.url,
             topics=TOPICS,
             partitions=partitions,
             marks=claims,
-            prefix=self._prefix,
-            copies=Copies(1, 1),
+            prefix=self.prefix,
+            copies=copies,
             trimming=Trimming(facts_kept_ms=0, every_ms=0),
             static_name=StaticName(f"{instance}-{token_hex(4)}", flush_s=3),
             timeout_ms=4_000,
@@ -92,7 +95,7 @@ class KafkaWorld:
 
     def claims(self) -> RedisClaims:
         """What is beside the log, for one process."""
-        made = RedisClaims(self._servers.claims.url, window=RepeatWindow(1_000, 1_000_000))
+        made = RedisClaims(self.servers.claims.url, window=RepeatWindow(1_000, 1_000_000))
         self._opened.append(made.close)
         return made
 
@@ -103,17 +106,17 @@ class KafkaWorld:
 
     def fill(self) -> None:
         """What is bounded by memory is the server of the claims."""
-        fill_server(self._servers.claims)
+        fill_server(self.servers.claims)
 
     def empty_again(self) -> None:
         """Room as before."""
-        self._servers.claims.ask("CONFIG", "SET", "maxmemory", MEMORY_BYTES)
+        self.servers.claims.ask("CONFIG", "SET", "maxmemory", MEMORY_BYTES)
 
     def kept(self, topic: str) -> int:
         """Offsets of the ends, less those of the oldest records."""
-        servers = self._servers.brokers.addresses
+        servers = self.servers.brokers.addresses
         admin = AdminClient({"bootstrap.servers": ",".join(servers)})
-        name = f"{self._prefix}{topic}"
+        name = f"{self.prefix}{topic}"
         found = admin.list_topics(timeout=5).topics.get(name)
         if found is None:
             return 0
@@ -129,7 +132,7 @@ class KafkaWorld:
 
     def life_of_claim_s(self, payment_id: UUID) -> int | None:
         """The claim's TTL."""
-        return life_of_claim_s(self._servers.claims, payment_id)
+        return life_of_claim_s(self.servers.claims, payment_id)
 
     async def vanish(self, consumer: Consumer) -> None:
         """A static member that ends keeps its partitions until its session is over."""

@@ -1,10 +1,9 @@
 """All settings: a TOML file, then the environment, then flags. Read once, frozen, passed down."""
 
-import tomllib
 from collections.abc import Mapping
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
@@ -16,6 +15,7 @@ from pydantic_settings import (
 )
 
 from voltpay.app.environment import misconfigured, refuse_unknown_variables
+from voltpay.app.settings_file import file_values
 from voltpay.app.topology import TopicNames
 from voltpay.core.errors import Misconfigured
 from voltpay.core.money import CURRENCIES
@@ -27,7 +27,6 @@ from voltpay.services.inquiry.settings import InquirySettings
 from voltpay.services.ledger.settings import LedgerSettings
 from voltpay.services.routing.settings import RoutingSettings
 
-FILE: Final = Path("voltpay.toml")
 PREFIX: Final = "VOLTPAY_"
 TEST_PREFIX: Final = "VOLTPAY_TEST_"
 _MIB: Final = 1024 * 1024
@@ -189,24 +188,8 @@ def read_settings(file: Path | None = None, flags: Mapping[str, object] | None =
     refuse_unknown_variables(Settings, PREFIX, except_for=TEST_PREFIX)
     given = {name: value for name, value in (flags or {}).items() if value is not None}
     try:
-        return Settings(**{**_file_values(file), _FLAGS: given})
+        return Settings(**{**file_values(file), _FLAGS: given})
     except ValidationError as error:
         raise misconfigured(error, Settings, PREFIX) from error
     except SettingsError as error:
         raise Misconfigured(f"the environment has an {error}", "give it as JSON") from error
-
-
-def _file_values(file: Path | None) -> dict[str, Any]:
-    path = file or FILE
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        if file is None:
-            return {}
-        raise Misconfigured(f"there is no file {path}", "give another --config") from error
-    except OSError as error:
-        raise Misconfigured(
-            f"{path} cannot be read: {error.strerror}", "name a readable TOML file with --config"
-        ) from error
-    except ValueError as error:
-        raise Misconfigured(f"{path} cannot be read: {error}", "mend it as TOML") from error

@@ -13,9 +13,6 @@ class LogAway(Unavailable):
 class ClaimsAway(LogAway):
     """The server of the claims beside a log cannot be reached, or does not answer in time."""
 
-    slug = "claims-away"
-    title = "The claims are away"
-
 
 class LogNotPrepared(Unavailable):
     """The log has no groups or partitions yet: `voltpay migrate` makes them."""

@@ -45,6 +45,7 @@ max_parallel_workers = 2
 max_parallel_workers_per_gather = 1
 autovacuum_worker_slots = 3
 autovacuum_max_workers = 2
+autovacuum_work_mem = 8MB
 
 shared_preload_libraries = 'pg_stat_statements'
 pg_stat_statements.max = 1000

@@ -102,15 +102,14 @@ class Buffers:
     def put_back(self, deliveries: Iterable[Delivery]) -> None:
         """They were handed out and are not committed: they come again, before what waits."""
         for one in sorted(deliveries, key=lambda each: each.position, reverse=True):
-            partition = self._partitions.get(one.partition)
-            if partition is not None and partition.has_open(one.position):
+            if self.is_open(one):
                 self._waiting[one.partition].appendleft(one)
                 self.count += 1
 
-    def cursor(self, number: int) -> int:
-        """Up to where all of a partition is finished, of what was handed out here."""
-        partition = self._partitions.get(number)
-        return partition.cursor if partition else 0
+    def is_open(self, delivery: Delivery) -> bool:
+        """Whether it was handed out and is not committed yet."""
+        partition = self._partitions.get(delivery.partition)
+        return partition is not None and partition.has_open(delivery.position)
 
     def is_busy(self, number: int) -> bool:
         """Whether anything that was handed out of it is not finished."""

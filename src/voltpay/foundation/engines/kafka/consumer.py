@@ -99,11 +99,8 @@ class KafkaConsumer:
         await self.reader.finish(deliveries)
         await self._forget_failures(deliveries)
         if self._is_ordered:
-            self._held = {
-                key: one
-                for key, one in self._held.items()
-                if one.position > self.reader.cursor(one.partition)
-            }
+            # What is finished out of turn comes again, too, if it must: order is kept.
+            self._held = {key: one for key, one in self._held.items() if self.reader.is_open(one)}
         else:
             for one in deliveries:
                 self._held.pop((one.partition, one.position), None)

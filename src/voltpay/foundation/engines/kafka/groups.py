@@ -100,8 +100,11 @@ class Groups:
         self, reader: Reader, topic: str, group: str, *, is_ordered: bool
     ) -> KafkaConsumer:
         async def verified() -> None:
+            if reader in self._watching:
+                return
+            await self._source.verify()
+            # Another consumer of the same member may have been faster.
             if reader not in self._watching:
-                await self._source.verify()
                 watching = self._follow_resets(reader, topic, group)
                 self._watching[reader] = asyncio.create_task(watching)
 

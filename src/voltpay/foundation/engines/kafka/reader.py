@@ -52,6 +52,11 @@ class Reader:
         self._commit: GroupCommit[None, None] = GroupCommit(self._commit_all)
 
     @property
+    def speaks_classic(self) -> bool:
+        """Whether the cluster turned out not to speak the newer protocol of groups."""
+        return self._protocol.is_classic
+
+    @property
     def owned(self) -> frozenset[int]:
         """Partitions that this member has now, and keeps."""
         return self._held.owned
@@ -115,9 +120,9 @@ class Reader:
             self._held.committed(marks)
         return callers
 
-    def cursor(self, partition: int) -> int:
-        """Up to where all of a partition is finished, of what was taken here."""
-        return self._held.buffers.cursor(partition)
+    def is_open(self, delivery: Delivery) -> bool:
+        """Whether it was taken and is not committed, of a partition that is still here."""
+        return self._held.buffers.is_open(delivery)
 
     def put_back(self, deliveries: Iterable[Delivery]) -> None:
         """They were taken and are not committed: they come again, before what is buffered."""
