@@ -1,24 +1,27 @@
 """What is the Kafka engine's own: URLs, topics, partitions that move, claims beside the log."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
+from msgspec.structs import replace
 from tests import brokers
 from tests.contracts.kafka_world import KafkaServers, KafkaWorld
 from tests.contracts.servers import LOG, StreamServer, program_of
-from tests.contracts.worlds import a_claim, a_record, numbers_of, records
+from tests.contracts.worlds import a_payment, a_record, numbers_of, records
 
-from voltpay.core.errors import Misconfigured, Unavailable
-from voltpay.foundation.engines.claimed import ClaimedIntake
+from voltpay.core.codec import encode
+from voltpay.core.errors import Misconfigured
+from voltpay.core.messages import Message, PaymentAccepted
 from voltpay.foundation.engines.kafka.connect import config_of
 from voltpay.foundation.engines.kafka.consumer import KafkaConsumer
 from voltpay.foundation.engines.kafka.log import KafkaLog
 from voltpay.foundation.engines.kafka.making import Copies
-from voltpay.foundation.engines.log_errors import LogAway
-from voltpay.foundation.seams.intake import Claimed
-from voltpay.foundation.seams.log import Delivery, Record
+from voltpay.foundation.runtime.batch_loop import BatchLimits, BatchLoop
+from voltpay.foundation.runtime.stages import Taken
+from voltpay.foundation.seams.clock import SystemChance, SystemClock
+from voltpay.foundation.seams.log import Delivery
 
 
 async def a_prepared_log(world: KafkaWorld, *, instance: str = "one") -> KafkaLog:
@@ -164,68 +167,69 @@ async def test_a_cluster_that_speaks_the_classic_protocol_only_is_spoken_to_so()
         servers.remove()
 
 
-async def test_a_repeat_of_a_claim_whose_append_failed_is_appended(
+class Shelf:
+    """A batch stage that notes what it owns and handles, and refuses what it does not own."""
+
+    def __init__(self) -> None:
+        self.owned: set[int] = set()
+        self.handled: list[tuple[int, int]] = []
+
+    async def own(self, partitions: Iterable[int]) -> frozenset[int]:
+        self.owned |= set(partitions)
+        return frozenset(partitions)
+
+    async def release(self, partitions: Iterable[int]) -> None:
+        self.owned -= set(partitions)
+
+    async def __call__(self, batch: Sequence[Taken]) -> Sequence[Message]:
+        assert {one.partition for one in batch} <= self.owned
+        self.handled += [(one.partition, one.position) for one in batch]
+        return []
+
+
+async def until(question: Callable[[], bool]) -> None:
+    for _ in range(300):
+        if question():
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("in vain")
+
+
+async def test_loops_of_two_processes_own_partitions_of_their_own(
     kafka_world: KafkaWorld,
 ) -> None:
     log = await a_prepared_log(kafka_world)
-
-    async def fails(_: Sequence[Record]) -> None:
-        raise LogAway("it is away")
-
-    claim, other = a_claim(fingerprint=b"one"), b"two"
-    with pytest.raises(Unavailable):
-        await ClaimedIntake(kafka_world.claims(), fails).accept([claim], 0)
-    assert await log.backlog("high", "workers") == 0
-    intake = kafka_world.intake()
-    stands = Claimed(claim.fingerprint, 7)
-    assert list(await intake.accept([a_claim(claim.id, fingerprint=other)], 0)) == [stands]
-    assert await log.backlog("high", "workers") == 0
-    assert list(await intake.accept([claim], 0)) == [stands]
-    assert await log.backlog("high", "workers") == 1
-    assert list(await intake.accept([claim], 0)) == [stands]
-    assert await log.backlog("high", "workers") == 1
-    assert kafka_world.life_of_claim_s(claim.id) is None
-
-
-async def test_a_claim_that_waits_for_its_append_goes_by_itself(kafka_world: KafkaWorld) -> None:
-    await a_prepared_log(kafka_world)
-
-    async def fails(_: Sequence[Record]) -> None:
-        raise LogAway("it is away")
-
-    claim = a_claim()
-    with pytest.raises(Unavailable):
-        await ClaimedIntake(kafka_world.claims(), fails).accept([claim], 0)
-    life_s = kafka_world.life_of_claim_s(claim.id)
-    assert life_s is not None
-    assert 500 < life_s <= 600
-    open_ones = [one async for page in kafka_world.intake().open_claims() for one in page]
-    assert open_ones == []
-
-
-async def test_while_the_claims_are_away_payments_are_accepted(kafka_world: KafkaWorld) -> None:
-    log = await a_prepared_log(kafka_world)
-    intake = kafka_world.intake()
-    assert await intake.epoch() == 0
-    kafka_world.servers.claims.kill()
-    claim = a_claim()
-    assert list(await intake.accept([claim], 0)) == [None]
-    assert list(await intake.accept([claim], 0)) == [None]
-    assert await intake.epoch() == 0
-    assert not await intake.is_full()
-    with pytest.raises(Unavailable):
-        await intake.find([claim.id])
-    assert await log.backlog("high", "workers") == 2
-
-
-async def test_claims_that_could_not_be_closed_are_closed_later(kafka_world: KafkaWorld) -> None:
-    log = await a_prepared_log(kafka_world)
-    claims = [a_claim() for _ in range(2)]
-    await kafka_world.intake().accept(claims, 0)
-    kafka_world.servers.claims.kill()
-    await log.append([a_record("facts", 1, key="a", closes=str(claims[0].id))])
-    kafka_world.servers.claims.start()
-    assert kafka_world.life_of_claim_s(claims[0].id) is None
-    await log.append([a_record("facts", 2, key="a", closes=str(claims[1].id))])
-    assert kafka_world.life_of_claim_s(claims[0].id) is not None
-    assert kafka_world.life_of_claim_s(claims[1].id) is not None
+    body = encode(PaymentAccepted(a_payment()))
+    facts = [replace(a_record("facts", key=f"account-{n}"), body=body) for n in range(200)]
+    shelves, stop = [Shelf(), Shelf()], asyncio.Event()
+    loops = [
+        BatchLoop(
+            "shelf",
+            shelf,
+            source.ordered("facts", "books"),
+            lambda _: [],
+            clock=SystemClock(),
+            chance=SystemChance(),
+            limits=BatchLimits(),
+        )
+        for shelf, source in zip(shelves, (log, kafka_world.log(instance="two")), strict=True)
+    ]
+    one, two = shelves
+    running = [asyncio.create_task(loops[0].run(stop))]
+    await log.append(facts)
+    await until(lambda: len(one.handled) == 200 and one.owned == {0, 1, 2, 3})
+    running.append(asyncio.create_task(loops[1].run(stop)))
+    await until(lambda: bool(two.owned) and not one.owned & two.owned)
+    await log.append(facts)
+    await until(lambda: len(one.handled) + len(two.handled) >= 400)
+    stop.set()
+    await asyncio.gather(*running)
+    assert two.handled
+    assert one.handled[200:]
+    handled = [*one.handled, *two.handled]
+    assert len(set(handled)) == len(handled) == 400
+    for shelf in shelves:
+        for number in range(4):
+            positions = [position for partition, position in shelf.handled if partition == number]
+            assert positions == sorted(positions)
+    assert one.owned == two.owned == set()

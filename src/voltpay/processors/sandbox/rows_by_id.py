@@ -8,13 +8,12 @@ _SHARDS: Final = 256
 """Each grows by itself: a growth moves a few thousand entries, not all of them at once."""
 _SLOTS_FIRST: Final = 16
 _ROW: Final = (1 << 32) - 1
-_HASHED: Final = slice(-5, None)
-"""Forty bits in which every kind of UUID has its chance: eight tell the shard, the others stand
-in the slot."""
+_HASHED: Final = (1 << 40) - 1
+"""Forty bits of Python's hash: eight tell the shard, the others stand in the slot."""
 
 
 class RowsById:
-    """Open addressing: a slot holds 32 bits of the id and a row plus one; 0 is free.
+    """Open addressing: a slot holds 32 bits of the hash and a row plus one; 0 is free.
 
     At most half of the slots are taken. `id_of` tells the id of a row.
     """
@@ -26,7 +25,7 @@ class RowsById:
 
     def find(self, payment_id: bytes) -> int | None:
         """The row of an id; None if it has none."""
-        hashed = int.from_bytes(payment_id[_HASHED])
+        hashed = hash(payment_id) & _HASHED
         slots = self._shards[hashed % _SHARDS]
         mask = len(slots) - 1
         tag = hashed // _SHARDS
@@ -39,7 +38,7 @@ class RowsById:
 
     def add(self, payment_id: bytes, row: int) -> None:
         """Note the row of an id that has none."""
-        hashed = int.from_bytes(payment_id[_HASHED])
+        hashed = hash(payment_id) & _HASHED
         shard = hashed % _SHARDS
         self._counts[shard] += 1
         if 2 * self._counts[shard] > len(self._shards[shard]):
