@@ -76,8 +76,8 @@ async def test_a_topic_that_would_delete_what_is_unread_is_refused(
 ) -> None:
     address = kafka_world.servers.brokers.addresses[0]
     wanted = NewTopic(f"{kafka_world.prefix}high", 4, 1, config={"retention.ms": "1000"})
-    made = AdminClient({"bootstrap.servers": address}).create_topics([wanted])
-    await asyncio.to_thread(made[wanted.topic].result)
+    admin = AdminClient({"bootstrap.servers": address})
+    await asyncio.to_thread(admin.create_topics([wanted])[wanted.topic].result)
     with pytest.raises(Misconfigured, match=r"high has retention.ms 1000: set retention.ms -1"):
         await kafka_world.log().prepare()
 

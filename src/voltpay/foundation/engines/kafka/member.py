@@ -122,7 +122,7 @@ class Member:
             error = one.error()
             if error is None:
                 rows.append(row_of(one))
-            elif error.fatal():
+            elif _is_fatal(error):
                 self._fatal = error
             else:
                 self._tell(self._events.failed, translated(error))
@@ -162,10 +162,14 @@ class Member:
         self._tell(self._events.left, [one.partition for one in partitions])
 
     def _error(self, error: KafkaError) -> None:
-        if error.fatal():
+        if _is_fatal(error):
             self._fatal = error
         elif error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
             self._tell(self._events.failed, LogAway(error.str()))
+
+
+def _is_fatal(error: KafkaError) -> bool:
+    return error.fatal() or error.code() == KafkaError._FATAL  # noqa: SLF001
 
 
 def error_of(ended: KafkaError | None) -> Unavailable:

@@ -23,9 +23,8 @@ from voltpay.foundation.seams.log import Delivery
 _JOIN_S: Final = 10.0
 _CATCH_UP_S: Final = 5.0
 _ASK_S: Final = 2.0
-_NOT_SPOKEN: Final = frozenset(
-    {KafkaError.UNSUPPORTED_VERSION, KafkaError._UNSUPPORTED_FEATURE}  # noqa: SLF001
-)
+_NOT_SPOKEN: Final = "not supported"
+"""What the library says in words alone when the cluster does not know the newer protocol."""
 
 log = structlog.get_logger()
 
@@ -149,7 +148,7 @@ class Reader:
             return
         self._member = None
         self._held.clear()
-        if error is not None and error.code() in _NOT_SPOKEN and not self._protocol.is_classic:
+        if error is not None and _NOT_SPOKEN in error.str() and not self._protocol.is_classic:
             log.info("kafka.classic_groups", why=error.str())
             self._protocol.is_classic = True
             self._begin()
