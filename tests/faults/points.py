@@ -22,3 +22,10 @@ POINTS = {
 }
 """Each point and the role that comes by it. A commit is before its publishing, and publishing and
 acknowledging are one step of the log: `after_publish` is after both."""
+
+
+def set_point(points, point, deed="kill"):
+    """Have the next process that comes by this point do that: whole at once, or it reads a rest."""
+    made = points.with_name(f"{point}.set")
+    made.write_text(deed)
+    made.rename(points / point)

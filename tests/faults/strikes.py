@@ -12,7 +12,7 @@ from typing import Final
 
 import redis
 from tests.faults.engines import cache_client, set_back
-from tests.faults.points import POINTS
+from tests.faults.points import POINTS, set_point
 
 from voltpay.core.errors import VoltpayError
 
@@ -191,7 +191,7 @@ class Hand:
         self._signal(self._stack.engine_pid(strike.target), strike.seconds)
 
     def _arm(self, strike):
-        (self._points / strike.target).write_text("kill")
+        set_point(self._points, strike.target)
 
     def _fail(self, strike):
         self._behave(strike, "failure", {"failure": True})

@@ -20,6 +20,7 @@ from tests.faults.altered import BEFALLEN, noted
 from tests.faults.engines import full, log_client, small_disk, stopped
 from tests.faults.hygiene import leaks
 from tests.faults.ordeal import HISTORY, checked, loaded, verdict_of
+from tests.faults.points import set_point
 from tests.house.tree import ROOT
 from tests.stack import Stack
 
@@ -78,7 +79,7 @@ def dying(role, point):
         with loaded(stack, seed, RATE_PER_S) as under_way:
             under_way.until_accepted(50)
             pid = stack.pids()[role]
-            (marks_of(stack) / point).write_text("kill")
+            set_point(marks_of(stack), point)
             stack.until((marks_of(stack) / f"{point}.fired").exists)
         stack.until_replaced(role, pid)
 

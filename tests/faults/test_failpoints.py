@@ -7,7 +7,7 @@ import signal
 import pytest
 from tests.faults.more import one_more
 from tests.faults.ordeal import ordeal
-from tests.faults.points import POINTS
+from tests.faults.points import POINTS, set_point
 from tests.house.tree import SRC
 from tests.stack import Stack
 
@@ -68,7 +68,7 @@ def test_a_role_dies_at_a_point_under_load(stack, points, point):
     role = POINTS[point]
     with ordeal(stack, 100 + list(POINTS).index(point)):
         pid = stack.pids()[role]
-        (points / point).write_text("kill")
+        set_point(points, point)
         stack.until((points / f"{point}.fired").exists)
         stack.until_replaced(role, pid)
     (points / f"{point}.fired").unlink()
@@ -80,7 +80,7 @@ def test_a_role_stands_still_at_a_point_for_longer_than_its_lease_and_goes_on(st
     pid = stack.pids()[POINTS[point]]
     lost = stack.metric("routing", LOST)
     with ordeal(stack, 150 + list(POINTS).index(point)) as under_way, one_more(stack, "routing"):
-        (points / point).write_text(STOP)
+        set_point(points, point, STOP)
         stack.until((points / f"{point}.fired").exists)
         under_way.during(STOPPED_S)
         os.kill(pid, signal.SIGCONT)
