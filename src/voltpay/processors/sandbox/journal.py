@@ -6,12 +6,12 @@ the answer, so it survives `kill -9` of the process; it is not synced, so not a 
 
 import fcntl
 import os
-from array import array
 from collections.abc import Sequence
 from pathlib import Path
 from uuid import UUID
 
 from voltpay.core.errors import Misconfigured, Unavailable
+from voltpay.processors.sandbox.extents import Extents
 from voltpay.processors.sandbox.rows_by_id import RowsById
 from voltpay.processors.sandbox.seconds import Seconds, Total
 from voltpay.processors.seam import Booked
@@ -33,19 +33,18 @@ class Journal:
         self._forget()
 
     def _forget(self) -> None:
-        self._ends = array("Q", [0])
+        self._lines = Extents()
         self._rows = RowsById(self._id_of)
         self._seconds = Seconds()
         self._amount_minor = 0
 
     def __len__(self) -> int:
-        return len(self._ends) - 1
+        return len(self._lines)
 
     def _row(self, row: int) -> tuple[bytes, int, int]:
         """Id, minor units, requestedAt, as the file has them."""
-        start = self._ends[row]
-        line = os.pread(self._file, self._ends[row + 1] - start, start)
-        return _parsed(line)[1:]
+        start, length = self._lines[row]
+        return _parsed(os.pread(self._file, length, start))[1:]
 
     def _amount_and_time(self, row: int) -> tuple[int, int]:
         return self._row(row)[1:]
@@ -84,8 +83,7 @@ class Journal:
                     f"line {number} of the journal {self._path} is unreadable",
                     "bring back a whole one, or remove it to begin a new one",
                 ) from error
-            end = self._ends[-1] + len(line) + 1
-            self._remember(payment_id, amount_minor, requested_at_ms, end)
+            self._remember(payment_id, amount_minor, requested_at_ms, len(line) + 1)
 
     def append(self, payment_id: bytes, amount_minor: int, requested_at_ms: int) -> None:
         """Record a payment that is not there yet. Raises JournalFull, and then it is not there."""
@@ -97,7 +95,7 @@ class Journal:
         )
         self._write(line)
         self._size += len(line)
-        self._remember(payment_id, amount_minor, requested_at_ms, self._size)
+        self._remember(payment_id, amount_minor, requested_at_ms, len(line))
 
     def _write(self, line: bytes) -> None:
         try:
@@ -109,10 +107,10 @@ class Journal:
             raise JournalFull(f"{self._path}: no room for a whole line")
 
     def _remember(
-        self, payment_id: bytes, amount_minor: int, requested_at_ms: int, end: int
+        self, payment_id: bytes, amount_minor: int, requested_at_ms: int, length: int
     ) -> None:
         row = len(self)
-        self._ends.append(end)
+        self._lines.append(length)
         self._rows.add(payment_id, row)
         self._amount_minor += amount_minor
         self._seconds.add(row, amount_minor, requested_at_ms)

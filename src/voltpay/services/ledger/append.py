@@ -1,12 +1,20 @@
 """What a batch adds to the books, within a transaction: balances move, then rows are copied."""
 
-import asyncio
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
+from voltpay.foundation.engines.postgres.meanwhile import meanwhile
 from voltpay.foundation.engines.postgres.pool import Session
 from voltpay.services.ledger import rows
-from voltpay.services.ledger.entries import Entry, Posted, movements_of, numbered, time_of
+from voltpay.services.ledger.entries import (
+    Entry,
+    FactKey,
+    Movements,
+    Posted,
+    movements_of,
+    numbered,
+    time_of,
+)
 from voltpay.services.ledger.rows import Ids
 
 _MOVE: Final = """
@@ -19,21 +27,32 @@ returning account_id, currency, slot, sequence
 """
 
 
-async def append(session: Session, entries: Sequence[Entry], ids: Ids, at_ms: int) -> list[Posted]:
+class Ready(NamedTuple):
+    """A batch as far as it is known before anything of it is asked or written."""
+
+    entries: Sequence[Entry]
+    ids: Ids
+    keys: Sequence[FactKey]
+    legs: rows.Legs
+    moved: Movements
+
+
+def made_ready(entries: Sequence[Entry], ids: Ids) -> Ready:
+    """What does not depend on the database's answer."""
+    legs = rows.legs_of(entries, ids.accounts)
+    return Ready(entries, ids, rows.keys_of(entries), legs, movements_of(legs.keys, legs.amounts))
+
+
+async def append(session: Session, batch: Ready, at_ms: int) -> list[Posted]:
     """Add entries that are not there yet, each fact once; gives what each was posted as, in order.
 
-    The rows are made ready while the server moves the balances: all but their numbers.
+    The rows are made while the server moves the balances: all but their numbers.
     """
     at = time_of(at_ms)
-    legs = rows.legs_of(entries, ids.accounts)
-    moving = asyncio.ensure_future(_move(session, legs))
-    try:
-        await _until_sent()
-        keys = rows.keys_of(entries)
-        halves = rows.payment_halves(entries, keys, ids, at)
-    finally:
-        # In any case: nobody else may use the connection before its answer is there.
-        numbers = await moving
+    entries, ids, keys, legs, _ = batch
+    numbers, halves = await meanwhile(
+        _move(session, batch), lambda: rows.payment_halves(entries, keys, ids, at)
+    )
     sequences = rows.customer_sequences(entries, numbers)
     facts = rows.idempotency_rows(keys, sequences, at)
     await session.copy("ledger", "idempotency", rows.IDEMPOTENCY, facts)
@@ -45,17 +64,11 @@ async def append(session: Session, entries: Sequence[Entry], ids: Ids, at_ms: in
     return [Posted(sequence, at_ms) for sequence in sequences]
 
 
-async def _until_sent() -> None:
-    """A statement goes to the socket in the first turn of the loop, and out at its end."""
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
-
-
-async def _move(session: Session, legs: rows.Legs) -> list[int]:
-    moved = movements_of(legs.keys, legs.amounts)
+async def _move(session: Session, batch: Ready) -> list[int]:
+    moved = batch.moved
     if not moved.keys:
         return []
     accounts, currencies, slots = (list(column) for column in zip(*moved.keys, strict=True))
     found = await session.fetch(_MOVE, accounts, currencies, slots, moved.amounts, moved.postings)
     sequence_after = {(row[0], row[1], row[2]): row[3] for row in found}
-    return numbered(legs.keys, moved, sequence_after)
+    return numbered(batch.legs.keys, moved, sequence_after)

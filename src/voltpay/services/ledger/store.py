@@ -5,6 +5,7 @@ What a batch adds is in `append`.
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import date, datetime
+from functools import partial
 from typing import Final, NamedTuple
 
 from msgspec import Struct
@@ -12,10 +13,11 @@ from msgspec import Struct
 from voltpay.core.errors import Unavailable
 from voltpay.core.ids import PaymentId
 from voltpay.foundation.engines.postgres.fence import Fence
+from voltpay.foundation.engines.postgres.meanwhile import meanwhile
 from voltpay.foundation.engines.postgres.names import NameTable
 from voltpay.foundation.engines.postgres.pool import Postgres, Row, Session
 from voltpay.foundation.runtime.failpoints import reach
-from voltpay.services.ledger.append import append
+from voltpay.services.ledger.append import Ready, append, made_ready
 from voltpay.services.ledger.entries import (
     Entry,
     FactKey,
@@ -25,6 +27,9 @@ from voltpay.services.ledger.entries import (
 )
 from voltpay.services.ledger.rows import Ids
 
+# "Between" beside "any": a plan that is made once for all parameters passes the partitions of other
+# days by for bounds, but not for an array.
+#
 # A purge truncates idempotency before anything else of the ledger: it waits for a batch that has
 # read this, and a batch that comes later waits for it and then sees the epoch that it raised.
 _KNOWN: Final = """
@@ -32,15 +37,17 @@ select here.epoch, r.cleaned_through, now() as at, i.payment_id, i.day, i.sequen
   from reference.installation here cross join ledger.retention r
   left join ledger.idempotency i
     on i.payment_id = any($1::uuid[]) and i.kind = 1 and i.day = any($2::date[])
+   and i.day between $3 and $4
 """
 _KNOWN_TO_READERS: Final = """
 select r.cleaned_through, i.payment_id, i.day
   from ledger.retention r left join ledger.idempotency i
     on i.payment_id = any($1::uuid[]) and i.kind = 1 and i.day = any($2::date[])
+   and i.day between $3 and $4
 """
 _OF_DAYS: Final = """
 select payment_id, day, sequence, posted_at from ledger.payment
- where day = any($2::date[]) and payment_id = any($1::uuid[])
+ where payment_id = any($1::uuid[]) and day = any($2::date[]) and day between $3 and $4
 """
 _SPANS: Final = """
 select day, count(*) as count, min(posted_at) as first, max(posted_at) as last
@@ -53,7 +60,7 @@ select coalesce(sum(greatest(c.reltuples, 0)), 0)::bigint
 """
 _WINDOW: Final = """
 select settled, sequence, posted_at, partition from ledger.payment
- where day = any($1::date[]) and posted_at >= $2 and posted_at < $3
+ where day = any($1::date[]) and day between $2 and $3 and posted_at >= $4 and posted_at < $5
  order by posted_at, partition, sequence
 """
 _PURGE: Final = """
@@ -144,10 +151,12 @@ class PostgresLedger:
                     return [None] * len(entries)
                 ids = await self._names.of(session, live)
                 async with session.transaction():
-                    known = await _known(session, live)
+                    known, batch = await meanwhile(
+                        _known(session, live), partial(made_ready, live, ids)
+                    )
                     unread = _unknown_days(live, known) - days_read
                     if known.epoch == self._epoch and not unread:
-                        posted = await _append_absent(session, entries, ids, known, old)
+                        posted = await _append_absent(session, entries, batch, known, old)
                         reach("post.before_commit")
                         return posted
                 if known.epoch != self._epoch:
@@ -160,7 +169,7 @@ class PostgresLedger:
     async def _posted_on(self, entries: Sequence[Entry], days: set[date]) -> dict[FactKey, Posted]:
         # Outside the transaction, which may not idle for as long as a whole day takes to read.
         ids = [entry.key[0] for entry in entries if entry.key[1] in days]
-        return _posted_by_key(await self._reader.fetch(_OF_DAYS, ids, sorted(days)))
+        return _posted_by_key(await self._reader.fetch(_OF_DAYS, ids, *_days_of(days)))
 
     async def known_of(self, keys: Sequence[FactKey]) -> set[FactKey]:
         """Which of these facts are posted; reads whole days only of those that were cleaned."""
@@ -188,7 +197,7 @@ class PostgresLedger:
     ) -> AsyncIterator[Row]:
         """`settled, sequence, posted_at, partition` of what was posted in [start, end)."""
         async with self._reader.session() as session:
-            async for row in session.rows_of(_WINDOW, days, start, end):
+            async for row in session.rows_of(_WINDOW, *_days_of(days), start, end):
                 yield row
 
     async def prepare_day(self, day: date) -> bool:
@@ -220,8 +229,14 @@ async def _known(session: Session, entries: Sequence[Entry]) -> _Known:
     return _Known(first["epoch"], first["cleaned_through"], ms_of(first["at"]), posted)
 
 
-def _ids_and_days(keys: Sequence[FactKey]) -> tuple[list[PaymentId], list[date]]:
-    return [key[0] for key in keys], sorted({key[1] for key in keys})
+def _ids_and_days(keys: Sequence[FactKey]) -> tuple[list[PaymentId], list[date], date, date]:
+    return [key[0] for key in keys], *_days_of({key[1] for key in keys})
+
+
+def _days_of(days: Iterable[date]) -> tuple[list[date], date, date]:
+    """The days, the first and the last of them. Not none."""
+    found = sorted(days)
+    return found, found[0], found[-1]
 
 
 def _posted_by_key(found: Sequence[Row]) -> dict[FactKey, Posted]:
@@ -242,21 +257,22 @@ def _unknown_days(entries: Sequence[Entry], known: _Known) -> set[date]:
 async def _append_absent(
     session: Session,
     entries: Sequence[Entry],
-    ids: Ids,
+    batch: Ready,
     known: _Known,
     old: Mapping[FactKey, Posted],
 ) -> Sequence[Posted | None]:
     posted = {**known.posted, **old}
-    live = [entry for entry in entries if entry.settled.payment.epoch >= known.epoch]
+    live = batch.entries
     if not posted and len({entry.key for entry in live}) == len(entries):
         # Nearly always; to look ids up is to hash each of them.
-        return await append(session, entries, ids, known.at_ms)
+        return await append(session, batch, known.at_ms)
     fresh: dict[FactKey, Entry] = {}
     for entry in live:
         if entry.key not in posted:
             fresh.setdefault(entry.key, entry)
     if fresh:
-        made = await append(session, list(fresh.values()), ids, known.at_ms)
+        few = made_ready(list(fresh.values()), batch.ids)
+        made = await append(session, few, known.at_ms)
         posted |= zip(fresh, made, strict=True)
     return [
         posted[entry.key] if entry.settled.payment.epoch >= known.epoch else None
