@@ -1,6 +1,6 @@
 # Needs make, git and Python >= 3.11; the rest is fetched into .venv/ (and .uv/, if uv is missing).
 .DEFAULT_GOAL := help
-.PHONY: help demo up bench bench-short test test-slow test-all soak check format docs requirements clean
+.PHONY: help demo up cluster bench bench-short test test-slow test-all soak check format docs requirements clean
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -p tests.noskip
@@ -16,6 +16,9 @@ demo: $(READY) ## play a minute of payments with failing processors, then reconc
 
 up: $(READY) ## run Voltpay with its own engines, until Ctrl-C (ARGS=…)
 	$(BIN)/voltpay up $(ARGS)
+
+cluster: $(READY) ## run a profile of deploy/compose.yaml as plain processes (PROFILE=small, full or wide)
+	PYTHONPATH=deploy $(BIN)/python -m loopback --profile $(or $(PROFILE),small) $(ARGS)
 
 bench: $(READY) ## measure this machine, Voltpay beside a bare loop, at length (ARGS=…)
 	$(BIN)/voltpay bench --bare benchmarks/bare.py --fill benchmarks/fill.py --payments 10000000 \

@@ -99,7 +99,7 @@ async def stand(database_url: str, log_url: str, cache_url: str) -> AsyncIterato
         intake=intake,
         cache=cache,
         database_url=database_url,
-        replica_url=database_url,
+        replica_urls=[],
         sealer=Sealer(b"s" * 32),
         instance="test",
     )

@@ -185,7 +185,7 @@ async def opened(database_url: str, log_url: str, cache_url: str) -> AsyncIterat
         intake=intake,
         cache=cache,
         database_url=database_url,
-        replica_url=database_url,
+        replica_urls=[],
         sealer=Sealer(b"s" * 32),
         instance="test",
     )

@@ -10,6 +10,7 @@ from tests.inquiry.test_project import some_facts
 
 from voltpay.core.errors import Unavailable
 from voltpay.core.messages import PaymentPosted
+from voltpay.foundation.engines.postgres.replicas import ReplicaBounds
 from voltpay.services.inquiry.cached import Bound
 from voltpay.services.inquiry.cover import Span, cover
 from voltpay.services.inquiry.rows import Totals
@@ -23,7 +24,7 @@ ALL = Window(EARLIEST_MS, LATEST_MS)
 def summary_of(stand: Stand, **settings: int) -> Summary:
     """The question, on the stand's links."""
     made = stand_on(stand.engines, **settings).settings
-    reader = Reader(stand.engines.replica("test"))
+    reader = Reader(stand.engines.replicas("test", ReplicaBounds()))
     names = ["default", "fallback"]
     return Summary(reader, stand.ends_of, stand.engines.clock, Bound(64), made, names)
 
@@ -94,7 +95,7 @@ async def test_it_waits_on_the_small_table_and_adds_up_once(stand: Stand) -> Non
             return await super().totals(currency, spans)
 
     stand.ends = {0: 5}
-    reader = Counting(stand.engines.replica("test"))
+    reader = Counting(stand.engines.replicas("test", ReplicaBounds()))
     summary = Summary(
         reader, stand.ends_of, stand.engines.clock, Bound(64), stand.settings, ["default"]
     )
@@ -128,7 +129,7 @@ async def test_callers_at_the_same_time_share_looks_at_log_and_progress(stand: S
         await asyncio.sleep(0.01)
         return {}
 
-    reader = Reader(stand.engines.replica("test"))
+    reader = Reader(stand.engines.replicas("test", ReplicaBounds()))
     summary = Summary(reader, ends, stand.engines.clock, Bound(64), stand.settings, ["default"])
     await asyncio.gather(*(summary(ALL, "EUR") for _ in range(30)))
     assert looks <= 2
@@ -148,7 +149,7 @@ async def test_it_reads_ranges_of_indexes_alone(stand: Stand) -> None:
     )
     await stand.execute("analyze inquiry.payment, inquiry.bucket")
     spans = cover(Window(NOW_MS + 1_500, NOW_MS + 30_000_123))
-    database = stand.engines.replica("plan")
+    database = stand.engines.replicas("plan", ReplicaBounds())
     rows = await database.fetch(
         f"explain {_TOTALS}",
         978,

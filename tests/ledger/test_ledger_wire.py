@@ -24,7 +24,7 @@ def engines(url: str) -> Engines:
         intake=cast("Intake", None),
         cache=cast("Cache", None),
         database_url=url,
-        replica_url=url,
+        replica_urls=[],
         sealer=Sealer(b"0" * 32),
         instance="test",
     )

@@ -94,13 +94,13 @@ def test_a_script_that_fails_leaves_nothing_and_keeps_what_went_before(
     empty_database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     broken = "create schema half; select 1 / 0;"
-    planted(monkeypatch, tmp_path, "0007_rows.up.sql", broken)
+    planted(monkeypatch, tmp_path, "0008_services.up.sql", broken)
     with pytest.raises(DatabaseRefused, match="division by zero"):
         migrate_up(empty_database_url)
     assert set(fetch(empty_database_url, SCHEMAS)) == OURS
     assert [step.revision for step in status(empty_database_url) if step.applied_at] == ALL[:-1]
     monkeypatch.undo()
-    assert migrate_up(empty_database_url) == ["0007"]
+    assert migrate_up(empty_database_url) == ["0008"]
 
 
 @pytest.mark.parametrize("migrate", [migrate_up, lambda url: migrate_down(url, "base")])
@@ -184,7 +184,7 @@ def test_the_commands_of_alembic_work(empty_database_url: str) -> None:
     command.downgrade(config, "-1")
     told = config.stdout.getvalue()
     assert told.startswith("0003\n")
-    assert re.search(r"0006 -> 0007 \(head\)", told)
+    assert re.search(r"0007 -> 0008 \(head\)", told)
     assert needs_migration(empty_database_url)
     assert migrate_up(empty_database_url) == ALL[2:]
 

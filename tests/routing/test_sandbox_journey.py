@@ -79,7 +79,7 @@ def engines_on(database_url: str, log: MemoryLog) -> Engines:
         intake=None,
         cache=None,
         database_url=database_url,
-        replica_url=database_url,
+        replica_urls=[],
         sealer=Sealer(bytes(32)),
         instance="journey",
     )

@@ -62,7 +62,7 @@ def open_engines(settings: Settings, role: str, courtesy: Path | None = None) ->
         intake=intake,
         cache=cache,
         database_url=database,
-        replica_url=settings.replica_url.get_secret_value() or database,
+        replica_urls=[url.get_secret_value() for url in settings.replica_urls],
         sealer=sealer,
         instance=instance,
         courtesy=Courtesy(SystemClock(), courtesy),
@@ -87,8 +87,8 @@ def refuse_wrong_urls(settings: Settings) -> None:
     _refuse(
         "database_url", settings.database_url.get_secret_value(), _POSTGRESQL, _has_readable_hosts
     )
-    if replica := settings.replica_url.get_secret_value():
-        _refuse("replica_url", replica, _POSTGRESQL, _has_readable_hosts)
+    for replica in settings.replica_urls:
+        _refuse("replica_urls", replica.get_secret_value(), _POSTGRESQL, _has_readable_hosts)
 
 
 def _refuse(

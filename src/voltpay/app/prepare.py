@@ -1,10 +1,11 @@
-"""Make an installation ready to run: schema, log, the ledger's days."""
+"""Make an installation ready to run: schema, rights, log, the ledger's days."""
 
 import asyncio
 from typing import Final
 
 from voltpay.app.engines import open_engines, refuse_wrong_urls
 from voltpay.app.house import build
+from voltpay.app.rights import set_rights
 from voltpay.app.settings import Settings
 from voltpay.core.errors import Misconfigured
 from voltpay.foundation.engines.postgres.installation import current_epoch
@@ -47,6 +48,7 @@ async def _prepare_log_and_days(settings: Settings) -> None:
     primary = opened.engines.primary("prepare", size_max=1)
     try:
         await _refuse_unsafe(primary)
+        await set_rights(primary, settings)
         await opened.engines.admin.prepare()
         # A log that lost its folder starts at epoch 0 again; what it accepts would be dropped.
         epoch = await current_epoch(primary)

@@ -25,7 +25,7 @@ ROLES: Final = (
     Role(
         "api",
         handlers=("ingest", "inquiry", "routing", "dead", "sandbox"),
-        periodics=("ingest",),
+        periodics=("ingest", "inquiry"),
     ),
     Role("ingest", handlers=("ingest",), periodics=("ingest",), port=8080),
     Role(
@@ -37,8 +37,15 @@ ROLES: Final = (
         niceness=5,
     ),
     Role("ledger", stages=("post",), periodics=("ledger", "log"), port=8082, niceness=5),
-    Role("projection", stages=("project", "shelve"), periodics=("cache",), port=8083, niceness=5),
-    Role("inquiry", handlers=("inquiry", "dead"), port=8084),
+    Role(
+        "projection",
+        stages=("project", "shelve"),
+        handlers=("dead",),
+        periodics=("cache",),
+        port=8083,
+        niceness=5,
+    ),
+    Role("inquiry", handlers=("inquiry",), periodics=("inquiry",), port=8084),
 )
 SANDBOX_NICENESS: Final = 5
 """Simulated processors stand for machines elsewhere: they must not take a core from accepting."""

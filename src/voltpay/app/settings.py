@@ -15,7 +15,8 @@ from pydantic_settings import (
 )
 
 from voltpay.app.environment import misconfigured, refuse_unknown_variables
-from voltpay.app.settings_file import file_values
+from voltpay.app.roles import ROLES
+from voltpay.app.settings_file import PROFILE_DEFAULT, layers, merged
 from voltpay.app.topology import TopicNames
 from voltpay.core.errors import Misconfigured
 from voltpay.core.money import CURRENCIES
@@ -48,6 +49,9 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid"
     )
 
+    profile: str = Field(
+        PROFILE_DEFAULT, description="What it runs for: local, docker, test or production"
+    )
     log_url: str = Field(
         "", description="Log, claims: redis://…, unix://…, kafka://…; empty: embedded"
     )
@@ -58,13 +62,16 @@ class Settings(BaseSettings):
     database_url: SecretStr = Field(
         SecretStr(""), description="Books, attempts, read model: postgresql://…; empty: embedded"
     )
-    replica_url: SecretStr = Field(
-        SecretStr(""), description="Where inquiries read: postgresql://…; empty: the primary"
+    replica_urls: tuple[SecretStr, ...] = Field(
+        (), description="Standbys where inquiries read: postgresql://…; none: the primary"
+    )
+    service_passwords: Mapping[str, SecretStr] = Field(
+        {}, description="Of the database's roles voltpay_ROLE: `voltpay migrate up` sets them"
     )
     secret: SecretStr = Field(
         SecretStr(""), description="Seals personal data, 32 characters or more; embedded: made once"
     )
-    host: str = Field("127.0.0.1", description="Where role api listens")
+    host: str = Field("127.0.0.1", description="Where roles listen")
     port: int = Field(9999, ge=1, le=65_535, description="Where role api listens")
     currency: str = Field("EUR", description="ISO 4217 code where a payment names none")
     sandbox: bool = Field(
@@ -108,6 +115,14 @@ class Settings(BaseSettings):
             raise ValueError("shorter than 32 characters")
         return secret
 
+    @field_validator("service_passwords")
+    @classmethod
+    def _are_of_roles(cls, given: Mapping[str, SecretStr]) -> Mapping[str, SecretStr]:
+        known = [role.name for role in ROLES]
+        if strange := given.keys() - set(known):
+            raise ValueError(f"no role {min(strange)}, choose of: {', '.join(known)}")
+        return given
+
     @field_validator("processors")
     @classmethod
     def _are_distinct(
@@ -142,6 +157,18 @@ class Settings(BaseSettings):
         for lower, upper in _ORDERED_BOUNDS_OF_ROUTING:
             if attrgetter(lower)(self.routing) > attrgetter(upper)(self.routing):
                 raise ValueError(f"routing.{lower} is above routing.{upper}")
+        return self
+
+    @model_validator(mode="after")
+    def _is_fit_for_production(self) -> "Settings":
+        if self.profile == "production":
+            wrong = {
+                "sandbox is true: anybody could empty it": self.sandbox,
+                "kafka.replication is below 3": self.is_on_kafka and self.kafka.replication < 3,
+                "kafka.in_sync_min is below 2": self.is_on_kafka and self.kafka.in_sync_min < 2,
+            }
+            for what in (word for word, is_so in wrong.items() if is_so):
+                raise ValueError(f"with the profile production, {what}")
         return self
 
     @property
@@ -188,7 +215,7 @@ def read_settings(file: Path | None = None, flags: Mapping[str, object] | None =
     refuse_unknown_variables(Settings, PREFIX, except_for=TEST_PREFIX)
     given = {name: value for name, value in (flags or {}).items() if value is not None}
     try:
-        return Settings(**{**file_values(file), _FLAGS: given})
+        return Settings(**{**merged(layers(file)), _FLAGS: given})
     except ValidationError as error:
         raise misconfigured(error, Settings, PREFIX) from error
     except SettingsError as error:

@@ -1,8 +1,9 @@
-"""What `voltpay doctor` checks: log, cache, database, schema."""
+"""What `voltpay doctor` checks: log and claims, cache, database, schema, standbys."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -12,9 +13,14 @@ from voltpay.cli.installation import with_house
 from voltpay.cli.reach import EngineErrors, trouble_of
 from voltpay.core.errors import Broken, Misconfigured, Unavailable
 from voltpay.foundation.engines.postgres.installation import current_epoch
-from voltpay.foundation.engines.postgres.pool import Postgres
+from voltpay.foundation.engines.postgres.pool import DatabaseAway, Postgres
+from voltpay.foundation.engines.postgres.positions import POSITION, parsed
 from voltpay.migrations import needs_migration
 
+_OK: Final = "ok"
+_REPLICA_MS: Final = 3_000
+_CATCH_UP_S: Final = 2.0
+_LOOK_S: Final = 0.05
 _SCHEMA_BEHIND: Final = "is behind: run `voltpay migrate up`"
 
 
@@ -36,19 +42,20 @@ async def _check(house: House, settings: Settings) -> list[Finding]:
     url = settings.database_url.get_secret_value()
 
     async def log() -> str:
+        await house.engines.admin.check()
         full = await house.engines.intake.is_full()
-        return "its memory is full: raise log_memory_mib" if full else "ok"
+        return "its memory is full: raise log_memory_mib" if full else _OK
 
     async def cache() -> str:
         await house.engines.cache.get(["doctor"])
-        return "ok"
+        return _OK
 
     async def books() -> str:
         await current_epoch(database)
-        return "ok"
+        return _OK
 
     async def schema() -> str:
-        return _SCHEMA_BEHIND if await asyncio.to_thread(needs_migration, url) else "ok"
+        return _SCHEMA_BEHIND if await asyncio.to_thread(needs_migration, url) else _OK
 
     checks: dict[str, Callable[[], Awaitable[str]]] = {
         "log": log,
@@ -56,10 +63,33 @@ async def _check(house: House, settings: Settings) -> list[Finding]:
         "database": books,
         "schema": schema,
     }
+    replicas = [
+        Postgres(one.get_secret_value(), name="doctor", size_max=1, timeout_ms=_REPLICA_MS)
+        for one in settings.replica_urls
+    ]
+    for number, replica in enumerate(replicas, start=1):
+        checks[f"replica-{number}"] = partial(_replica, database, replica)
     try:
         return [Finding(name, await _verdict(check, settings)) for name, check in checks.items()]
     finally:
-        await database.close()
+        await asyncio.gather(*(one.close() for one in (database, *replicas)))
+
+
+async def _replica(primary: Postgres, replica: Postgres) -> str:
+    """Whether it is a standby, and gets soon where the primary is now."""
+    try:
+        if not await replica.fetch_value("select pg_is_in_recovery()"):
+            return "is no standby: name one in VOLTPAY_REPLICA_URLS"
+        async with asyncio.timeout(_CATCH_UP_S):
+            wanted = parsed(str(await primary.fetch_value(POSITION))) or 0
+            # A standby tells nobody how far it is: it is asked.
+            while (parsed(str(await replica.fetch_value(POSITION))) or 0) < wanted:  # noqa: ASYNC110
+                await asyncio.sleep(_LOOK_S)
+    except DatabaseAway as error:
+        return f"does not answer ({error}): start it, or mend VOLTPAY_REPLICA_URLS"
+    except TimeoutError:
+        return "is late: it does not replay, or cannot reach the primary; see its log"
+    return _OK
 
 
 async def _verdict(check: Callable[[], Awaitable[str]], settings: Settings) -> str:

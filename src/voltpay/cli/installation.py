@@ -49,6 +49,7 @@ def with_urls(settings: Settings, urls: EngineUrls, seal: bytes) -> Settings:
         "log_url": urls.log,
         "cache_url": urls.cache,
         "database_url": SecretStr(urls.database),
+        "replica_urls": (SecretStr(urls.replica),) if urls.replica else (),
     }
     if not settings.secret.get_secret_value():
         filled["secret"] = SecretStr(seal.hex())

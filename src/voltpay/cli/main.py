@@ -3,11 +3,13 @@
 Exit codes: 0 done and holds; 1 what it checks does not hold; 2 wrong use, settings, environment.
 """
 
+import os
 import sys
 from typing import Annotated, Final
 
 import typer
 
+from voltpay.app.settings_file import PROFILE_VARIABLE
 from voltpay.cli import dead, serve, show, upkeep
 from voltpay.cli.bench import command as bench
 from voltpay.cli.demo import command as demo
@@ -28,12 +30,19 @@ app = typer.Typer(
 
 @app.callback()
 def _program(
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001 - its callback acts
         bool,
         typer.Option("--version", is_eager=True, callback=show.tell_version, help="The version"),
     ] = False,
+    profile: Annotated[
+        str | None,
+        typer.Option(help="local, docker, test or production; default: VOLTPAY_PROFILE, or local"),
+    ] = None,
 ) -> None:
     """A payment platform in one command. Start with: voltpay demo, then: voltpay up."""
+    if profile is not None:
+        # Processes that this one starts are to run with it, too.
+        os.environ[PROFILE_VARIABLE] = profile
 
 
 serve.add_to(app)

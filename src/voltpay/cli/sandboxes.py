@@ -1,11 +1,14 @@
 """The sandbox processors of an installation: which they are, and served while it rests."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 
+from pydantic import ValidationError
+
+from voltpay.app.environment import misconfigured
 from voltpay.app.settings import Settings
 from voltpay.cli.ports import free_ports
 from voltpay.foundation.runtime.lifecycle import Lifecycle
@@ -20,6 +23,14 @@ def sandbox_processors(ports: Iterable[int], currency: str) -> tuple[ProcessorSe
         ProcessorSettings(name=name, url=f"http://127.0.0.1:{port}", fee=fee, currency=currency)
         for (name, fee), port in zip(fees.items(), ports, strict=True)
     )
+
+
+def processor_of(values: Mapping[str, str]) -> ProcessorSettings:
+    """A processor as a command line names it. Raises Misconfigured."""
+    try:
+        return ProcessorSettings.model_validate(values)
+    except ValidationError as error:
+        raise misconfigured(error, ProcessorSettings, "--") from error
 
 
 def journal_of(data: Path, processor: str) -> Path:

@@ -20,15 +20,18 @@ from voltpay.cli.installation import (
     refuse_newer_schema,
 )
 from voltpay.cli.reach import refuse_wrong_engines
+from voltpay.cli.sandboxes import processor_of
 from voltpay.cli.together import Installation
 from voltpay.core.errors import Misconfigured
 from voltpay.foundation.runtime import lifecycle
+from voltpay.processors.sandbox.serve import LOOPBACK, serve_sandbox
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands of this file."""
     app.command()(up)
     app.command()(run)
+    app.command()(sandbox)
     app.command(hidden=True)(child)
 
 
@@ -43,6 +46,10 @@ def up(
     no_sandbox: Annotated[
         bool, typer.Option("--no-sandbox", help="Start no sandbox processors")
     ] = False,
+    replica: Annotated[
+        bool,
+        typer.Option("--replica", help="Start a standby of PostgreSQL, too: inquiries read it"),
+    ] = False,
     spawn: Annotated[
         bool, typer.Option("--spawn", help="Start roles afresh instead of forking; so on macOS")
     ] = False,
@@ -54,6 +61,7 @@ def up(
     ports = () if no_sandbox else _ports_of(sandbox_ports)
     settings = read_settings(config, {"host": host, "port": port})
     house = Installation(data_folder(data), settings, ports, config)
+    house.replica = replica
     house.spawns = house.spawns or spawn
     raise SystemExit(house.run())
 
@@ -69,7 +77,8 @@ def child(
     with located(data, config) as installation:
         settings = installation.settings.model_copy(update={"host": host, "port": port})
         ports = tuple(int(each.url.rpartition(":")[2]) for each in settings.processors)
-        house = Installation(data, settings, ports, config)
+        is_embedded = read_settings(config).is_embedded
+        house = Installation(data, settings, ports, config, embedded=is_embedded)
         role = next((each for each in house.children() if each.name == name), None)
         if installation.resting or role is None:
             raise Misconfigured(f"no {name} runs here", "start `voltpay up`")
@@ -79,7 +88,9 @@ def child(
 def run(
     roles: Annotated[list[str], typer.Argument(help=f"Of: {', '.join(r.name for r in ROLES)}")],
     config: ConfigOption = None,
-    host: Annotated[str, typer.Option(help="Where the roles listen")] = "127.0.0.1",
+    host: Annotated[
+        str | None, typer.Option(help="Where the roles listen; default: host of the settings")
+    ] = None,
     port: Annotated[
         int | None,
         typer.Option(min=1, max=65_535, help="Instead of the role's own port, for one role only"),
@@ -94,7 +105,7 @@ def run(
     async def main(life: lifecycle.Lifecycle) -> None:
         async with asyncio.TaskGroup() as group:
             for row in rows:
-                address = Address(host, port or row.port or settings.port)
+                address = Address(host or settings.host, port or row.port or settings.port)
                 group.create_task(run_role(row, settings, address, life))
 
     lifecycle.run_role(
@@ -102,6 +113,25 @@ def run(
         main,
         set_up_logs=lambda: lifecycle.configure_logging(settings.log_level, "+".join(roles)),
     )
+
+
+def sandbox(
+    name: Annotated[str, typer.Argument(help="Of the processor, as in default")],
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Where it listens")],
+    journal: Annotated[Path, typer.Option(help="File of what it executed; made if there is none")],
+    host: Annotated[str, typer.Option(help="Where it listens")] = LOOPBACK,
+    fee: Annotated[str, typer.Option(help="Of the amount, as a fraction")] = "0.05",
+    currency: Annotated[str, typer.Option(help="ISO 4217 code that it takes")] = "EUR",
+) -> None:
+    """Be one simulated processor, for an installation whose services run apart."""
+    address = f"http://{host}:{port}"
+    processor = processor_of({"name": name, "url": address, "fee": fee, "currency": currency})
+
+    async def main(life: lifecycle.Lifecycle) -> None:
+        await serve_sandbox(processor, journal.absolute(), port, life, host)
+
+    title = f"sandbox {name}"
+    lifecycle.run_role(title, main, set_up_logs=lambda: lifecycle.configure_logging("info", title))
 
 
 def _settings_with_engines(config: Path | None) -> Settings:

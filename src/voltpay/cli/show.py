@@ -1,13 +1,16 @@
 """Commands that show: topology, errors, config, doctor, version. They change nothing."""
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 import typer
 from pydantic import SecretStr
 
 from voltpay import __version__
-from voltpay.app.settings import read_settings
+from voltpay.app.origins import origin_of
+from voltpay.app.settings import PREFIX, read_settings
+from voltpay.app.settings_file import Layer, layers
 from voltpay.app.topology import STAGES, TOPICS
 from voltpay.cli.errors import errors
 from voltpay.cli.installation import ConfigOption, DataOption
@@ -70,28 +73,30 @@ def picture() -> str:
 
 
 def config(file: ConfigOption = None) -> None:
-    """Print the settings in force, secrets masked, with the name each has in the environment."""
-    _print_model(read_settings(file), "VOLTPAY_", "")
+    """Print the settings in force, secrets masked: each one's variable, and where it came from."""
+    _print_model(read_settings(file), (), layers(file))
 
 
-def _print_model(model: object, prefix: str, indent: str) -> None:
+def _print_model(model: object, path: tuple[str, ...], found: Sequence[Layer]) -> None:
     from pydantic import BaseModel
 
     assert isinstance(model, BaseModel)
+    indent = "  " * len(path)
     for name in type(model).model_fields:
-        value = getattr(model, name)
+        value, names = getattr(model, name), (*path, name)
         if isinstance(value, BaseModel):
             typer.echo(f"{indent}{name}:")
-            _print_model(value, f"{prefix}{name.upper()}__", indent + "  ")
+            _print_model(value, names, found)
             continue
-        typer.echo(f"{indent}{name} = {_masked(value)}    {prefix}{name.upper()}")
+        variable, origin = PREFIX + "__".join(names).upper(), origin_of(names, PREFIX, found)
+        typer.echo(f"{indent}{name} = {_masked(value)}    {variable}    from: {origin}")
 
 
 def _masked(value: object) -> object:
     """The value as it may be shown: secrets, and passwords within addresses, are not."""
     if isinstance(value, SecretStr):
         return _MASK if value.get_secret_value() else ""
-    return _PASSWORD.sub(rf"\g<1>{_MASK}@", str(value))
+    return _PASSWORD.sub(rf"\g<1>{_MASK}@", str(value).replace("**********", _MASK))
 
 
 def doctor(data: DataOption = None, config: ConfigOption = None) -> None:

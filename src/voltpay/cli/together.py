@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Final
 
 import typer
+from pydantic import SecretStr
 
 from voltpay.app.prepare import prepare
+from voltpay.app.rights import as_service, passwords_of
 from voltpay.app.roles import SANDBOX_NICENESS, UP, Role, role_named
 from voltpay.app.run import run_role
 from voltpay.app.serving import Address, rehearse
@@ -44,6 +46,8 @@ class Installation:
     settings: Settings
     ports: tuple[int, ...]
     config: Path | None = None
+    embedded: bool = False
+    replica: bool = False
     spawns: bool = sys.platform != "linux"
     say: Callable[[str], None] = typer.echo
 
@@ -73,8 +77,13 @@ class Installation:
                 owned.give_back()
 
     def _prepare(self, engines: EmbeddedEngines | None) -> None:
-        with explained(self.settings, self.data if engines else None):
-            prepare(self.settings)
+        settings = self.settings
+        if engines is not None:
+            passwords = passwords_of(settings.secret.get_secret_value())
+            given = {name: SecretStr(one) for name, one in passwords.items()}
+            settings = settings.model_copy(update={"service_passwords": given})
+        with explained(settings, self.data if engines else None):
+            prepare(settings)
 
     def _own_folder(self) -> Ownership:
         """The folder of logs and sockets, where the engines are elsewhere."""
@@ -97,11 +106,14 @@ class Installation:
             self.data,
             log_memory_bytes=self.settings.log_memory_bytes,
             cache_memory_bytes=self.settings.cache_memory_bytes,
+            with_replica=self.replica,
         )
-        self.say(f"starting PostgreSQL and Valkey in {self.data}")
+        standby = " with a standby" if self.replica else ""
+        self.say(f"starting PostgreSQL{standby} and Valkey in {self.data}")
         urls = engines.start()
         try:
             self.settings = with_urls(self.settings, urls, secret(self.data))
+            self.embedded = True
             remember(self.data, self.ports)
         except BaseException:
             engines.stop()
@@ -153,12 +165,13 @@ class Installation:
         address = Address(self.settings.host, self.settings.port, courtesy=courtesy)
         if role.name != "api":
             address = Address(socket=folder / f"{role.name}.sock", courtesy=courtesy)
+        settings = as_service(self.settings, role.name) if self.embedded else self.settings
 
         def start() -> None:
             os.nice(role.niceness)
             lifecycle.run_role(
                 role.name,
-                partial(run_role, role, self.settings, address),
+                partial(run_role, role, settings, address),
                 set_up_logs=partial(self._set_up_logs, role.name),
             )
 

@@ -1,10 +1,13 @@
 """Parts by themselves: the ledger's batches, routing's choice, answers out of the cache."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from time import perf_counter, time_ns
 from typing import Final
 from uuid import uuid4
@@ -19,6 +22,7 @@ from voltpay.cli.bench.requests import Requests
 from voltpay.core.ids import PaymentId
 from voltpay.core.messages import Attempt, PaymentSettled
 from voltpay.core.payment import FINGERPRINT_FIELDS, Fingerprint, Payment
+from voltpay.foundation.engines.embedded import EmbeddedEngines
 from voltpay.foundation.engines.postgres.pool import Postgres
 from voltpay.services.ledger.entries import Entry, entry_of
 from voltpay.services.ledger.store import PostgresLedger
@@ -47,6 +51,23 @@ async def scratch(house: House, settings: Settings) -> AsyncIterator[str]:
     finally:
         await admin.execute(f"drop database if exists {_DATABASE} with (force)")
         await admin.close()
+
+
+@contextmanager
+def database_alone() -> Iterator[str]:
+    """The URL of a migrated database on engines of its own: as the bare loop's ledger has it."""
+    from voltpay.migrations import migrate_up
+
+    folder = Path(tempfile.mkdtemp(prefix="voltpay-bench-"))
+    folder.chmod(0o711)
+    engines = EmbeddedEngines(folder / "data")
+    try:
+        url = engines.start().database
+        migrate_up(url)
+        yield url
+    finally:
+        engines.stop()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @asynccontextmanager

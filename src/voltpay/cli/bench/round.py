@@ -44,6 +44,9 @@ def measure(values: Values, seconds: float, backlog: int, say: Say) -> Mapping[s
             durability = uvloop.run(_all(values, settings, url, seconds, backlog, say))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    say("the ledger alone, on engines that do nothing else")
+    with parts.database_alone() as database:
+        uvloop.run(_ledger(values, database, seconds / 4))
     say("start cold, then warm")
     for name, took_s in zip(("start, cold", "start, warm"), machine.starts_s(), strict=True):
         values[name].append(took_s)
@@ -65,8 +68,6 @@ async def _all(
         await _whole(values, house, settings, url, seconds)
         say("answers")
         await _answers(values, url, seconds / 4)
-        say("the ledger alone")
-        await _ledger(values, house, settings, seconds / 4)
         values["choices, explained"].append(parts.choices_per_s(seconds / 4))
         return await durability_of(house)
 
@@ -114,8 +115,8 @@ async def _answers(values: Values, url: str, seconds: float) -> None:
             values[f"{name}, {how}"].append(per_s)
 
 
-async def _ledger(values: Values, house: House, settings: Settings, seconds: float) -> None:
-    async with parts.scratch(house, settings) as url, parts.ledger_in(url) as ledger:
+async def _ledger(values: Values, database: str, seconds: float) -> None:
+    async with parts.ledger_in(database) as ledger:
         for batch in parts.BATCHES:
             name = f"ledger, batches of {batch:,}"
             values[name].append(await parts.posted_per_s(ledger, batch, seconds))

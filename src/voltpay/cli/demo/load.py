@@ -55,11 +55,17 @@ class Load:
     5 % are repeats, and 1 % come under the id of another payment with another amount.
 
     Before and after every request a line goes to `history`, if one is given. `latencies_ms` holds
-    the latest answers' times.
+    the latest answers' times. `certificate` (PEM) is trusted besides the system's.
     """
 
     def __init__(
-        self, url: str, *, rate_per_s: float, seed: int, history: History | None = None
+        self,
+        url: str,
+        *,
+        rate_per_s: float,
+        seed: int,
+        history: History | None = None,
+        certificate: bytes | None = None,
     ) -> None:
         self.statuses: Counter[str] = Counter()
         self.sent = 0
@@ -67,6 +73,7 @@ class Load:
         self.latencies_ms: deque[float] = deque(maxlen=_RECENT)
         self._url = f"{url}/payments"
         self._history = history
+        self._certificate = certificate
         self._rate_per_s = rate_per_s
         self._chance = random.Random(seed)  # noqa: S311
         self._shots: list[Shot] = []
@@ -79,6 +86,8 @@ class Load:
     async def run(self, seconds: float) -> None:
         """Send for so long, then wait for the answers under way."""
         builder = ClientBuilder().timeout(timedelta(seconds=TIMEOUT_S))
+        if self._certificate is not None:
+            builder = builder.add_root_certificate_pem(self._certificate)
         async with builder.max_connections(_IN_FLIGHT_MAX).build() as client:
             began = perf_counter()
             while (elapsed := perf_counter() - began) < seconds and not self._is_over:

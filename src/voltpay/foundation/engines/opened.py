@@ -1,14 +1,21 @@
 """The engines of one process, opened, as services receive them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from voltpay.foundation.engines.postgres.pool import Postgres
+from voltpay.foundation.engines.postgres.replicas import ReplicaBounds, Replicas, Server
 from voltpay.foundation.runtime.courtesy import Courtesy
 from voltpay.foundation.runtime.sealing import Sealer
 from voltpay.foundation.seams.cache import Cache
 from voltpay.foundation.seams.clock import Chance, Clock, SystemChance, SystemClock
 from voltpay.foundation.seams.intake import Intake
 from voltpay.foundation.seams.log import Log, LogAdmin
+
+_WATCH_MS: Final = 1_000
+_STANDBY_MS: Final = 2_000
+"""A standby that takes longer is left out, and the primary asked, before a client gives up."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +27,7 @@ class Engines:
     intake: Intake
     cache: Cache
     database_url: str
-    replica_url: str
+    replica_urls: Sequence[str]
     sealer: Sealer
     instance: str
     clock: Clock = field(default_factory=SystemClock)
@@ -33,8 +40,16 @@ class Engines:
             self.database_url, name=f"voltpay:{name}", size_max=size_max, timeout_ms=timeout_ms
         )
 
-    def replica(self, name: str, *, size_max: int = 4, timeout_ms: int = 5_000) -> Postgres:
-        """A pool for a service that only reads; what it reads may be late."""
-        return Postgres(
-            self.replica_url, name=f"voltpay:{name}", size_max=size_max, timeout_ms=timeout_ms
-        )
+    def replicas(
+        self, name: str, bounds: ReplicaBounds, *, size_max: int = 4, timeout_ms: int = 5_000
+    ) -> Replicas:
+        """Pools for a service that only reads; what it reads may be late, if a request allows."""
+
+        def server(url: str, timeout_ms: int) -> Server:
+            return Server(
+                Postgres(url, name=f"voltpay:{name}", size_max=size_max, timeout_ms=timeout_ms),
+                Postgres(url, name=f"voltpay:{name}-watch", size_max=1, timeout_ms=_WATCH_MS),
+            )
+
+        standbys = [server(url, min(timeout_ms, _STANDBY_MS)) for url in self.replica_urls]
+        return Replicas(server(self.database_url, timeout_ms), standbys, self.clock, bounds)

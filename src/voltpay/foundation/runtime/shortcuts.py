@@ -2,7 +2,7 @@
 
 The same handlers' own checks, the same answers and the same problems; only what stands between a
 request and its handler is left out. Whatever a shortcut does not take (a query, `Cache-Control`,
-another method) goes the framework's way.
+`Voltpay-After`, another method) goes the framework's way.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -17,6 +17,7 @@ Shortcuts = Mapping[tuple[str, str], Shortcut]
 """By method and template: `/payments`, or with one open segment, `/payments/{}/status`."""
 
 _JSON: Final = (b"content-type", b"application/json")
+_DECLINED: Final = frozenset({b"cache-control", b"voltpay-after"})
 _OPEN: Final = 2
 """Where the open segment stands in a path that is split: behind the root and the first name."""
 
@@ -35,7 +36,7 @@ def found_in(shortcuts: Shortcuts, scope: Scope) -> tuple[Shortcut, str] | None:
         return None
     segment, parts[_OPEN] = parts[_OPEN], "{}"
     opened = shortcuts.get((method, "/".join(parts)))
-    if opened is None or any(name == b"cache-control" for name, _ in scope["headers"]):
+    if opened is None or any(name in _DECLINED for name, _ in scope["headers"]):
         return None
     return opened, segment
 

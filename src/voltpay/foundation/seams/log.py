@@ -118,6 +118,10 @@ class LogAdmin(Protocol):
         """
         ...
 
+    async def check(self) -> None:
+        """Raise Misconfigured or Unavailable for what keeps the log from its promise just now."""
+        ...
+
     async def durability(self) -> Mapping[str, str]:
         """The engine's own settings that carry the promise, read back from it."""
         ...

@@ -11,18 +11,18 @@ from voltpay.processors.sandbox.api import Sandbox, sandbox_app
 from voltpay.processors.sandbox.short_way import short_way
 from voltpay.processors.settings import ProcessorSettings
 
-_HOST: Final = "127.0.0.1"
+LOOPBACK: Final = "127.0.0.1"
 _STARTED_EVERY_S: Final = 0.02
 
 
 async def serve_sandbox(
-    processor: ProcessorSettings, journal: Path, port: int, life: Lifecycle
+    processor: ProcessorSettings, journal: Path, port: int, life: Lifecycle, host: str = LOOPBACK
 ) -> None:
-    """Serve one sandbox on loopback until it is told to stop; what has begun is executed.
+    """Serve one sandbox until it is told to stop; what has begun is executed.
 
     Raises Misconfigured when the port is taken or the journal cannot be used.
     """
-    await refuse_taken_port(_HOST, port)
+    await refuse_taken_port(host, port)
     app = sandbox_app(
         journal,
         name=processor.name,
@@ -32,7 +32,7 @@ async def serve_sandbox(
         chance=SystemChance(),
     )
     app.open()
-    server = sandbox_server(app, port)
+    server = sandbox_server(app, port, host)
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(server.run_until(life.stopping))
@@ -41,9 +41,9 @@ async def serve_sandbox(
         await app.close()
 
 
-def sandbox_server(app: Sandbox, port: int) -> Server:
-    """A server round a sandbox that is open, on loopback; port 0: any that is free."""
-    return server_on(app, host=_HOST, port=port, protocol=short_way(app))
+def sandbox_server(app: Sandbox, port: int, host: str = LOOPBACK) -> Server:
+    """A server round a sandbox that is open; port 0: any that is free."""
+    return server_on(app, host=host, port=port, protocol=short_way(app))
 
 
 async def _announce(server: Server, life: Lifecycle) -> None:

@@ -5,16 +5,11 @@ from typing import Annotated, Any, Final, TypeVar
 
 from litestar import MediaType, Response, get
 from litestar.datastructures import ResponseHeader
-from litestar.params import HeaderParameter, PathParameter, QueryParameter
+from litestar.params import QueryParameter
 from litestar.types import ControllerRouterHandler
 
-from voltpay.core.errors import Rejected
-from voltpay.core.ids import ANONYMOUS, NAME, PaymentId, is_name, payment_id_of
-from voltpay.core.money import CURRENCIES
-from voltpay.core.payment import Status
 from voltpay.foundation.runtime.http import (
     AnyRequest,
-    BadRequest,
     answer,
     json_bytes,
     problems,
@@ -23,6 +18,23 @@ from voltpay.foundation.runtime.http import (
 from voltpay.foundation.runtime.shortcuts import Shortcuts, told
 from voltpay.services.inquiry.known import PaymentAnswer
 from voltpay.services.inquiry.pages import Page, place_of
+from voltpay.services.inquiry.parameters import (
+    POSITION_HEADER,
+    Account,
+    After,
+    CacheControl,
+    CurrencyCode,
+    Id,
+    Outcome,
+    Since,
+    Until,
+    account_of,
+    at_least,
+    currency_of,
+    id_of,
+    is_completed,
+    is_past,
+)
 from voltpay.services.inquiry.questions import (
     LIMIT_DEFAULT,
     AccountQuestions,
@@ -35,57 +47,7 @@ from voltpay.services.inquiry.window import window_of
 T = TypeVar("T")
 
 LIMIT_MAX: Final = 200
-_EXAMPLE: Final = "2026-01-31T12:00:00.250Z"
 _COMPLETE: Final = "Voltpay-Complete"
-
-Id = Annotated[
-    str, PathParameter(description="The payment's correlationId", schema_extra={"format": "uuid"})
-]
-Account = Annotated[
-    str,
-    PathParameter(
-        description="The account, or `anonymous:` and a merchant for payments without one",
-        schema_extra={"pattern": f"^({ANONYMOUS})?{NAME[1:]}"},
-    ),
-]
-Since = Annotated[
-    str | None,
-    QueryParameter(
-        name="from",
-        description=f"Earliest time of the charge, inclusive: RFC 3339 with a zone, {_EXAMPLE}",
-        schema_extra={"format": "date-time"},
-    ),
-]
-Until = Annotated[
-    str | None,
-    QueryParameter(
-        name="to",
-        description="Latest time of the charge, inclusive to the millisecond",
-        schema_extra={"format": "date-time"},
-    ),
-]
-CurrencyCode = Annotated[
-    str | None,
-    QueryParameter(
-        name="currency",
-        description="ISO 4217 alphabetic code",
-        schema_extra={"enum": sorted(CURRENCIES)},
-    ),
-]
-Outcome = Annotated[
-    str | None, QueryParameter(name="status", schema_extra={"enum": ["completed", "failed"]})
-]
-CacheControl = Annotated[
-    str | None,
-    HeaderParameter(name="Cache-Control", description="`no-cache` reads past the cache"),
-]
-
-
-class UnknownCurrencyAsked(Rejected):
-    """`currency` is no alphabetic code of ISO 4217."""
-
-    slug = "unknown-currency"
-    title = "The currency is unknown"
 
 
 def handlers(
@@ -103,13 +65,13 @@ def shortcuts(payments: Payments, accounts: AccountQuestions) -> Shortcuts:
     """The questions asked most, past the framework, as they are without any parameter."""
 
     async def status(text: str) -> bytes:
-        return json_bytes(await payments.status(_id_of(text), past_cache=False))
+        return json_bytes(await payments.status(id_of(text), past_cache=False))
 
     async def balance(text: str) -> bytes:
-        return json_bytes(await accounts.balance(_account_of(text), past_cache=False))
+        return json_bytes(await accounts.balance(account_of(text), past_cache=False))
 
     async def transactions(text: str) -> bytes:
-        return await accounts.first_page(_account_of(text), past_cache=False)
+        return await accounts.first_page(account_of(text), past_cache=False)
 
     return {
         ("GET", "/payments/{}/status"): told(status),
@@ -124,26 +86,32 @@ def _payment_handlers(payments: Payments) -> list[ControllerRouterHandler]:
         summary="Everything known of a payment",
         tags=["payments"],
         responses=problems(400, 404, 503),
+        response_headers=[POSITION_HEADER],
     )
     async def get_payment(
-        request: AnyRequest, payment_id: Id, cache_control: CacheControl = None
+        request: AnyRequest, payment_id: Id, cache_control: CacheControl = None, after: After = None
     ) -> Response[PaymentAnswer]:
         refuse_unknown_query(request, frozenset())
-        found = await payments.payment(_id_of(payment_id), past_cache=_is_past(cache_control))
-        return answer(found)
+        with at_least(after) as headers:
+            past_cache = is_past(cache_control, after)
+            found = await payments.payment(id_of(payment_id), past_cache=past_cache)
+        return answer(found, headers=headers)
 
     @get(
         "/payments/{payment_id:str}/status",
         summary="Where a payment is",
         tags=["payments"],
         responses=problems(400, 404, 503),
+        response_headers=[POSITION_HEADER],
     )
     async def get_status(
-        request: AnyRequest, payment_id: Id, cache_control: CacheControl = None
+        request: AnyRequest, payment_id: Id, cache_control: CacheControl = None, after: After = None
     ) -> Response[StatusAnswer]:
         refuse_unknown_query(request, frozenset())
-        found = await payments.status(_id_of(payment_id), past_cache=_is_past(cache_control))
-        return answer(found)
+        with at_least(after) as headers:
+            past_cache = is_past(cache_control, after)
+            found = await payments.status(id_of(payment_id), past_cache=past_cache)
+        return answer(found, headers=headers)
 
     return [get_payment, get_status]
 
@@ -154,19 +122,26 @@ def _account_handlers(accounts: AccountQuestions) -> list[ControllerRouterHandle
         summary="An account's balances",
         tags=["accounts"],
         responses=problems(400, 404, 503),
+        response_headers=[POSITION_HEADER],
     )
     async def get_balance(
-        request: AnyRequest, account_id: Account, cache_control: CacheControl = None
+        request: AnyRequest,
+        account_id: Account,
+        cache_control: CacheControl = None,
+        after: After = None,
     ) -> Response[Accounts]:
         refuse_unknown_query(request, frozenset())
-        account = _account_of(account_id)
-        return answer(await accounts.balance(account, past_cache=_is_past(cache_control)))
+        account = account_of(account_id)
+        with at_least(after) as headers:
+            found = await accounts.balance(account, past_cache=is_past(cache_control, after))
+        return answer(found, headers=headers)
 
     @get(
         "/accounts/{account_id:str}/transactions",
         summary="An account's payments, newest first",
         tags=["accounts"],
         responses=problems(400, 404, 503),
+        response_headers=[POSITION_HEADER],
     )
     async def get_transactions(
         request: AnyRequest,
@@ -180,16 +155,19 @@ def _account_handlers(accounts: AccountQuestions) -> list[ControllerRouterHandle
         since: Since = None,
         until: Until = None,
         cache_control: CacheControl = None,
+        after: After = None,
     ) -> Response[Transactions]:
         refuse_unknown_query(request, _TRANSACTIONS_QUERY)
         page = Page(
             window_of(since, until),
             None if cursor is None else place_of(cursor),
-            None if currency is None else _currency_of(currency),
-            None if status is None else _is_completed(status),
+            None if currency is None else currency_of(currency),
+            None if status is None else is_completed(status),
         )
-        account, past_cache = _account_of(account_id), _is_past(cache_control)
-        return answer(await accounts.transactions(account, page, limit, past_cache=past_cache))
+        account, past_cache = account_of(account_id), is_past(cache_control, after)
+        with at_least(after) as headers:
+            found = await accounts.transactions(account, page, limit, past_cache=past_cache)
+        return answer(found, headers=headers)
 
     return [get_balance, get_transactions]
 
@@ -209,7 +187,8 @@ def _summary_handler(summary: Summary, currency_default: str) -> ControllerRoute
                 name=_COMPLETE,
                 documentation_only=True,
                 description="`false`: the projection could not be awaited, some may be missing",
-            )
+            ),
+            POSITION_HEADER,
         ],
     )
     async def get_summary(
@@ -217,11 +196,13 @@ def _summary_handler(summary: Summary, currency_default: str) -> ControllerRoute
         since: Since = None,
         until: Until = None,
         currency: CurrencyCode = None,
+        after: After = None,
     ) -> Response[dict[str, ProcessorTotal]]:
         refuse_unknown_query(request, _SUMMARY_QUERY)
-        code = currency_default if currency is None else _currency_of(currency)
-        found = await summary(window_of(since, until), code)
-        headers = {_COMPLETE: "true" if found.is_complete else "false"}
+        code = currency_default if currency is None else currency_of(currency)
+        with at_least(after) as headers:
+            found = await summary(window_of(since, until), code)
+        headers[_COMPLETE] = "true" if found.is_complete else "false"
         return _Totals(dict(found.processors), headers=headers, media_type=MediaType.JSON)
 
     return get_summary
@@ -237,33 +218,3 @@ class _Totals(Response[dict[str, ProcessorTotal]]):
         enc_hook: Callable[[Any], Any] | None = None,  # noqa: ARG002
     ) -> bytes:
         return json_bytes(content)
-
-
-def _id_of(text: str) -> PaymentId:
-    found = payment_id_of(text)
-    if found is None:
-        raise BadRequest("a payment's id is a hyphenated UUID", fields=("correlationId",))
-    return found
-
-
-def _account_of(text: str) -> str:
-    if not is_name(text.removeprefix(ANONYMOUS)):
-        raise BadRequest("no name of an account", fields=("accountId",))
-    return text
-
-
-def _currency_of(code: str) -> str:
-    if code not in CURRENCIES:
-        raise UnknownCurrencyAsked("no currency of ISO 4217", fields=("currency",))
-    return code
-
-
-def _is_completed(status: str) -> bool:
-    if status not in {Status.COMPLETED, Status.FAILED}:
-        raise BadRequest("a posted payment is completed or failed", fields=("status",))
-    return status == Status.COMPLETED
-
-
-def _is_past(cache_control: str | None) -> bool:
-    directives = (cache_control or "").lower().split(",")
-    return "no-cache" in {directive.strip() for directive in directives}

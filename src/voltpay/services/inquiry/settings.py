@@ -33,6 +33,15 @@ class InquirySettings(BaseModel):
     summary_poll_ms: int = Field(
         10, ge=1, le=250, description="Pause between two looks at the projection's progress"
     )
+    replica_lag_max_ms: int = Field(
+        1_000, ge=50, le=600_000, description="A standby that is later than this is left out"
+    )
+    replica_wait_max_ms: int = Field(
+        50, ge=0, le=5_000, description="How long a question waits for a standby to be far enough"
+    )
+    replica_look_ms: int = Field(
+        250, ge=10, le=10_000, description="Pause between two looks at the standbys"
+    )
     rebuild_margin_ms: int = Field(
         60_000,
         ge=0,

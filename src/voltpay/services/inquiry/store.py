@@ -5,7 +5,7 @@ from typing import Final, cast
 
 from voltpay.core.ids import PaymentId
 from voltpay.core.messages import PaymentPosted
-from voltpay.foundation.engines.postgres.pool import Postgres, Row, Session
+from voltpay.foundation.engines.postgres.pool import Readable, Row, Session
 from voltpay.services.inquiry.cover import Span
 from voltpay.services.inquiry.pages import Page
 from voltpay.services.inquiry.rows import (
@@ -189,7 +189,7 @@ async def swap(session: Session) -> None:
 class Reader:
     """The questions asked of the read model, each in one statement, on a replica."""
 
-    def __init__(self, database: Postgres) -> None:
+    def __init__(self, database: Readable) -> None:
         self._database = database
 
     async def payment(self, payment_id: PaymentId) -> PostedPayment | None:

@@ -9,7 +9,8 @@ from voltpay.core.messages import Standing
 from voltpay.foundation.engines.opened import Engines
 from voltpay.foundation.engines.postgres.fence import Fence
 from voltpay.foundation.engines.postgres.pool import Session
-from voltpay.foundation.runtime.parts import Part
+from voltpay.foundation.engines.postgres.replicas import ReplicaBounds, Replicas
+from voltpay.foundation.runtime.parts import Part, Periodic
 from voltpay.services.inquiry import api, store
 from voltpay.services.inquiry.cached import Bound, Cached
 from voltpay.services.inquiry.known import Posted
@@ -60,8 +61,12 @@ def build(
     """Inquiry on these engines. `processors`: the names that every summary has."""
     primary = engines.primary("projection", size_max=1)
     rebuilder = engines.primary("rebuild", size_max=1, timeout_ms=120_000)
-    replica = engines.replica("inquiry", size_max=settings.connections_max)
-    reader, bound = Reader(replica), Bound(settings.questions_at_once_max)
+    replicas = engines.replicas(
+        "inquiry",
+        ReplicaBounds(settings.replica_lag_max_ms, settings.replica_wait_max_ms),
+        size_max=settings.connections_max,
+    )
+    reader, bound = Reader(replicas), Bound(settings.questions_at_once_max)
     sources = Sources(
         settings.source_timeout_ms, reader, engines.cache, engines.intake, attempts_of, dead_of
     )
@@ -87,13 +92,14 @@ def build(
     async def close() -> None:
         await fence.close()
         await primary.close()
-        await replica.close()
+        await replicas.close()
 
     return Inquiry(
         part=Part(
             stages={"project": Project(fence, engines.cache)},
             handlers=api.handlers(payments, accounts, summary, currency_default),
             shortcuts=api.shortcuts(payments, accounts),
+            periodics=_watching(engines, replicas, settings),
             close=close,
         ),
         rebuild=Rebuild(rebuilder, engines.clock, settings.rebuild_margin_ms),
@@ -102,6 +108,15 @@ def build(
         totals=totals,
         purge=purge,
     )
+
+
+def _watching(
+    engines: Engines, replicas: Replicas, settings: InquirySettings
+) -> Sequence[Periodic]:
+    if not engines.replica_urls:
+        return ()
+    look_ms = settings.replica_look_ms
+    return [Periodic("inquiry.replicas", look_ms, replicas.look, is_needed=False)]
 
 
 def _payments_cached(engines: Engines, settings: InquirySettings, bound: Bound) -> Cached[Posted]:

@@ -4,7 +4,7 @@ import os
 import pwd
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -57,7 +57,12 @@ class Launcher:
             self.account.own(path)
 
     def run(
-        self, arguments: Sequence[str], *, text: str = "", lock: int | None = None
+        self,
+        arguments: Sequence[str],
+        *,
+        text: str = "",
+        lock: int | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> "subprocess.CompletedProcess[str]":
         """Run a program to its end, `text` on its input; it holds the descriptor `lock` as well."""
         return subprocess.run(  # noqa: S603
@@ -67,6 +72,7 @@ class Launcher:
             text=True,
             check=False,
             cwd="/",
+            env=None if environment is None else {**os.environ, **environment},
             pass_fds=() if lock is None else (lock,),
             user=self.user,
             group=self.group,

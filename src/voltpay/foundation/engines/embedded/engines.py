@@ -9,6 +9,7 @@ from voltpay.foundation.engines.embedded.folder import EngineUrls, folder_of
 from voltpay.foundation.engines.embedded.locks import Ownership
 from voltpay.foundation.engines.embedded.postgres import PostgresCluster
 from voltpay.foundation.engines.embedded.server import Server
+from voltpay.foundation.engines.embedded.standby import PostgresStandby
 from voltpay.foundation.engines.embedded.valkey import Valkey
 
 _MIB: Final = 1024 * 1024
@@ -16,6 +17,8 @@ _MIB: Final = 1024 * 1024
 
 class EmbeddedEngines:
     """PostgreSQL (`postgres`) and two Valkey servers (`log`, `cache`) in one data folder.
+
+    With `with_replica` a standby (`replica`) follows PostgreSQL.
 
     Synchronous, without thread and event loop. The servers outlive a supervisor that is killed;
     the next `start` stops them and starts its own.
@@ -28,15 +31,19 @@ class EmbeddedEngines:
         log_memory_bytes: int = 1024 * _MIB,
         cache_memory_bytes: int = 24 * _MIB,
         shared_buffers_mb: int = 32,
+        with_replica: bool = False,
     ) -> None:
         self._folder = folder_of(data)
         self._ownership = Ownership(self._folder.data)
+        primary = PostgresCluster(self._folder, shared_buffers_mb)
         self._programs = (
-            PostgresCluster(self._folder, shared_buffers_mb),
+            primary,
             Valkey(self._folder, "log", log_memory_bytes),
             Valkey(self._folder, "cache", cache_memory_bytes),
         )
-        self._servers = tuple(Server(program) for program in self._programs)
+        standby = PostgresStandby(self._folder, primary, shared_buffers_mb)
+        self._standbys = (standby,) if with_replica else ()
+        self._servers = tuple(Server(program) for program in (*self._programs, *self._standbys))
 
     def start(self) -> EngineUrls:
         """Start all and return when each one serves, making the cluster at the first use.
@@ -78,9 +85,14 @@ class EmbeddedEngines:
         return {server.name: server.pid for server in self._servers if server.pid is not None}
 
     def _launch(self) -> None:
-        for program in self._programs:
+        for program in (*self._programs, *self._standbys):
             program.make()
-        for server in reversed(self._servers):
-            server.launch()
-        for server in self._servers:
-            server.wait()
+        if not self._standbys:
+            # It would miss what happens from now on.
+            self._folder.replica_in_step.unlink(missing_ok=True)
+        count = len(self._programs)
+        for servers in (self._servers[:count], self._servers[count:]):
+            for server in reversed(servers):
+                server.launch()
+            for server in servers:
+                server.wait()

@@ -37,6 +37,7 @@ class EngineUrls:
     log: str
     cache: str
     database: str = field(repr=False)
+    replica: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,28 @@ class Folder:
     def urls(self) -> EngineUrls:
         """Addresses of the engines. Raises OSError before the first start."""
         password = quote(self.password.read_text(encoding="utf-8").strip(), safe="")
+        owner = f"postgresql://voltpay:{password}@/voltpay?host="
         return EngineUrls(
             log=f"unix://{quote(str(self.valkey_socket('log')))}",
             cache=f"unix://{quote(str(self.valkey_socket('cache')))}",
-            database=f"postgresql://voltpay:{password}@/voltpay"
-            f"?host={quote(str(self.postgres_sockets))}",
+            database=owner + quote(str(self.postgres_sockets)),
+            replica=owner + quote(str(self.replica_sockets)) if self.has_replica else "",
         )
+
+    @property
+    def replica_sockets(self) -> Path:
+        """The folder in which a standby makes its socket."""
+        return self.sockets / "replica"
+
+    @property
+    def has_replica(self) -> bool:
+        """Whether a standby runs beside PostgreSQL: it keeps this file while it is in step."""
+        return self.replica_in_step.exists()
+
+    @property
+    def replica_in_step(self) -> Path:
+        """The file that says so; without it a standby is made anew."""
+        return self.data / "replica" / "in-step"
 
     def prepare(self) -> None:
         """Make the data folder. Raises Misconfigured if it is not, or cannot be, ours alone."""

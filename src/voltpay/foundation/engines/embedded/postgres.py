@@ -4,7 +4,7 @@ import importlib.util
 import secrets
 import shutil
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +22,7 @@ port = 5432
 unix_socket_directories = '{sockets}'
 unix_socket_permissions = 0700
 max_connections = 100
-cluster_name = 'voltpay'
+cluster_name = '{name}'
 timezone = 'UTC'
 log_timezone = 'UTC'
 
@@ -53,13 +53,23 @@ track_io_timing = on
 log_error_verbosity = terse
 log_min_error_statement = panic
 """
-_WHO_MAY_CONNECT: Final = "local all all scram-sha-256\n"
+_WHO_MAY_CONNECT: Final = """\
+local all all scram-sha-256
+local replication voltpay scram-sha-256
+"""
 _FIRST_STATEMENTS: Final = """\
 create extension pg_stat_statements;
-create role voltpay login createdb password '{password}';
+create role voltpay login createdb createrole replication password '{password}';
 grant pg_monitor to voltpay;
 create database voltpay owner voltpay;
 """
+_RIGHTS: Final = "rights"
+"""A file: the owner has the rights that it needs."""
+
+
+def quoted(text: str) -> str:
+    """A text within the quotes of a configuration file."""
+    return text.replace("\\", "\\\\").replace("'", "''")
 
 
 class PostgresCluster:
@@ -73,7 +83,7 @@ class PostgresCluster:
     )
 
     def __init__(self, layout: Folder, shared_buffers_mb: int) -> None:
-        self.folder = layout.data / "postgres"
+        self.folder = layout.data / self.name
         self.launcher = Launcher()
         self._layout = layout
         self._shared_buffers_mb = shared_buffers_mb
@@ -81,10 +91,15 @@ class PostgresCluster:
     def make(self) -> None:
         """Make its folders and find out whom it runs as. Raises Misconfigured."""
         make_private(self.folder, is_passable=True)
-        make_private(self._layout.postgres_sockets)
+        make_private(self.sockets)
         passes = (self.folder, self._layout.sockets)
         self.launcher = launcher_for(self._cluster, passes=passes, program=_program("postgres"))
-        self.launcher.own(self._layout.postgres_sockets)
+        self.launcher.own(self.sockets)
+
+    @property
+    def sockets(self) -> Path:
+        """The folder in which it makes its socket."""
+        return self._layout.sockets / self.name
 
     def prepare(self, lock: int) -> None:
         """Make the cluster if there is none yet, and write its settings."""
@@ -92,9 +107,13 @@ class PostgresCluster:
             self._make_cluster(lock)
         self._refuse_other_version()
         self._forget_former_server()
-        sockets = f'"{self._layout.postgres_sockets}"'.replace("\\", "\\\\").replace("'", "''")
-        settings = _SETTINGS.format(sockets=sockets, shared_buffers_mb=self._shared_buffers_mb)
-        self._write(self._cluster / "postgresql.conf", settings)
+        self._give_rights(lock)
+        settings = _SETTINGS.format(
+            sockets=quoted(f'"{self.sockets}"'),
+            shared_buffers_mb=self._shared_buffers_mb,
+            name=f"voltpay {self.name}",
+        )
+        self._write(self._cluster / "postgresql.conf", settings + self.settings_of_its_own())
         self._write(self._cluster / "pg_hba.conf", _WHO_MAY_CONNECT)
 
     def command(self) -> Sequence[str]:
@@ -103,7 +122,7 @@ class PostgresCluster:
 
     def ask(self) -> Answer:
         """Whether it begins a session."""
-        return ask_postgres(self._layout.postgres_sockets / ".s.PGSQL.5432")
+        return ask_postgres(self.sockets / ".s.PGSQL.5432")
 
     def own_pid(self) -> int | None:
         """The pid in its file."""
@@ -131,11 +150,33 @@ class PostgresCluster:
         self._run(lock, "postgres", *single, text=statements)
         self._run(lock, "initdb", "--sync-only", f"--pgdata={fresh}")
         fresh.rename(self._cluster)
+        write_private(self.folder / _RIGHTS, b"")
         sync_folder(self.folder)
 
-    def _run(self, lock: int, program: str, *arguments: str, text: str = "") -> None:
+    def settings_of_its_own(self) -> str:
+        """Lines of its configuration that only this kind of server has."""
+        return "wal_keep_size = 512MB\n"
+
+    def _give_rights(self, lock: int) -> None:
+        """What the owner lacks in clusters that were made before services had their own roles."""
+        done = self.folder / _RIGHTS
+        if not done.exists():
+            single = ["--single", "-D", str(self._cluster), "template1"]
+            change = "alter role voltpay createrole replication;\n"
+            self._run(lock, "postgres", *single, text=change)
+            write_private(done, b"")
+
+    def _run(
+        self,
+        lock: int,
+        program: str,
+        *arguments: str,
+        text: str = "",
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         # They hold the lock too: they may outlive a supervisor that is killed meanwhile.
-        ended = self.launcher.run([str(_program(program)), *arguments], text=text, lock=lock)
+        command = [str(_program(program)), *arguments]
+        ended = self.launcher.run(command, text=text, lock=lock, environment=environment)
         if ended.returncode != 0 or "ERROR:" in ended.stderr:
             reason = reason_in(ended.stderr or ended.stdout)
             raise Misconfigured(f"{program} failed ({reason})", f"look into {self.folder}")
@@ -156,7 +197,7 @@ class PostgresCluster:
         pid = self.own_pid()
         if pid is not None and str(self._cluster) not in processes.command(pid):
             (self._cluster / "postmaster.pid").unlink(missing_ok=True)
-            (self._layout.postgres_sockets / ".s.PGSQL.5432.lock").unlink(missing_ok=True)
+            (self.sockets / ".s.PGSQL.5432.lock").unlink(missing_ok=True)
 
     def _write(self, path: Path, text: str) -> None:
         write_private(path, text.encode())

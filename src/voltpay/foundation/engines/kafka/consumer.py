@@ -40,6 +40,10 @@ class Marks(Protocol):
         """How many members do."""
         ...
 
+    async def check(self) -> None:
+        """Raise Misconfigured or Unavailable for what keeps it from keeping them."""
+        ...
+
     async def prepare(self) -> None:
         """Raises Misconfigured where what is marked could be lost."""
         ...

@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from confluent_kafka import KafkaError
-from confluent_kafka.admin import ConfigResource, NewPartitions, NewTopic, ResourceType
+from confluent_kafka.admin import (
+    ClusterMetadata,
+    ConfigResource,
+    NewPartitions,
+    NewTopic,
+    ResourceType,
+)
 
 from voltpay.core.errors import Misconfigured
 from voltpay.foundation.engines.kafka.connect import Cluster, code_of
@@ -58,10 +64,35 @@ class TopicMaking(Figures):
         await self._until_known()
         await self._refuse_unsafe()
 
+    async def check(self) -> None:
+        """Topics as they must be, each partition on enough brokers, and the marks' server."""
+        await TopicMaking.verify(self)
+        await self._refuse_unsafe()
+        await self._refuse_too_few()
+        await self._marks.check()
+
+    async def _refuse_too_few(self) -> None:
+        told = await self._metadata()
+        for row in self._topics.read:
+            name = self._names.topic(row.name)
+            short = [
+                number
+                for number, partition in told.topics[name].partitions.items()
+                if len(partition.isrs) < self._copies.in_sync_min
+            ]
+            if short:
+                raise LogAway(
+                    f"{len(short)} of the partitions of {name} are on fewer than"
+                    f" {self._copies.in_sync_min} brokers: start those that are away"
+                )
+
+    async def _metadata(self) -> ClusterMetadata:
+        timeout_s = self._cluster.answer_s
+        return await self._cluster.run(lambda: self._cluster.admin.list_topics(timeout=timeout_s))
+
     async def _counts(self) -> Mapping[str, int]:
         """How many partitions the topics have that are there."""
-        timeout_s = self._cluster.answer_s
-        told = await self._cluster.run(lambda: self._cluster.admin.list_topics(timeout=timeout_s))
+        told = await self._metadata()
         named = {
             row.name: told.topics.get(self._names.topic(row.name)) for row in self._topics.read
         }

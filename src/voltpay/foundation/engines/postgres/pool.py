@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import asyncpg
 
@@ -122,6 +122,18 @@ class Session:
     async def close(self) -> None:
         """Close it without waiting for a peer that is gone."""
         self._connection.terminate()
+
+
+class Readable(Protocol):
+    """Where questions are asked: one database, or a primary and its standbys."""
+
+    async def fetch(self, sql: str, *values: object) -> Sequence[Row]:
+        """All rows of one statement."""
+        ...
+
+    async def fetch_value(self, sql: str, *values: object) -> object:
+        """First column of the first row; None if there is no row."""
+        ...
 
 
 class Postgres:

@@ -26,6 +26,10 @@ class LogUpkeep:
         """CONFIG GET of what makes an append durable and keeps the log within its memory."""
         return await durability_of(self._server)
 
+    async def check(self) -> None:
+        """The settings that keep the promise."""
+        await refuse_unsafe(self._server, "the log's server")
+
     async def prepare(self) -> None:
         """One script, all or nothing, on a server whose settings keep the promise."""
         await refuse_unsafe(self._server, "the log's server")

@@ -117,6 +117,10 @@ class RedisClaims(StandingClaims):
         super().__init__(url, fill_max_percent=fill_max_percent, timeout_ms=timeout_ms)
         self._window = window
 
+    async def check(self) -> None:
+        """Raise Misconfigured for a setting that could lose a claim."""
+        await refuse_unsafe(self._server, "the server of the claims")
+
     async def prepare(self) -> None:
         """Raises Misconfigured where the server's settings could lose a claim."""
         await refuse_unsafe(self._server, "the server of the claims")

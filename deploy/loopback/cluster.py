@@ -1,0 +1,172 @@
+"""All instances of a profile as processes: started, watched and restarted as Compose would."""
+
+import contextlib
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from loopback.composition import Instance, Places, Unfit, read
+from loopback.names import served
+from loopback.programs import Program, program_of
+
+_PORT_OF_NAMES: Final = 5353
+_RESTART_S: Final = 0.5
+_STOP_S: Final = 40.0
+
+
+class Cluster:
+    """Runs below `state`; `say` tells what happens. Use it with `with`.
+
+    `folders`: what stands for a folder that the file mounts, by the name that it has there.
+    """
+
+    def __init__(
+        self,
+        compose: Path,
+        variables: Mapping[str, str],
+        profile: str,
+        state: Path,
+        *,
+        network: int = 77,
+        folders: Mapping[str, Path] | None = None,
+        say: Callable[[str], None] = print,
+    ) -> None:
+        self.state = state
+        self._resolver = f"127.{network}.255.1"
+        instances = read(compose, variables, profile, Places(state, network, dict(folders or {})))
+        self.instances = {instance.name: instance for instance in instances}
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._programs: dict[str, Program] = {}
+        self._wanted: set[str] = set()
+        self._say = say
+        self._lock = threading.Lock()
+        self._ending = threading.Event()
+        self._watch = threading.Thread(target=self._watched, daemon=True)
+
+    def __enter__(self) -> "Cluster":
+        self._names = served(self._resolver, _PORT_OF_NAMES, self.addresses_of)
+        try:
+            for name in self.instances:
+                self.start(name)
+        except BaseException:
+            self.__exit__()
+            raise
+        self._watch.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.set()
+        if self._watch.is_alive():
+            self._watch.join()
+        # What uses something goes before it.
+        for name in reversed(self.instances):
+            self.stop(name)
+        self._names.stop()
+
+    def addresses_of(self, service: str) -> list[str]:
+        """The addresses at which a service runs now."""
+        return [
+            instance.address
+            for name, instance in self.instances.items()
+            if instance.service == service and self.is_running(name)
+        ]
+
+    def is_running(self, name: str) -> bool:
+        """Whether an instance has a process."""
+        process = self.processes.get(name)
+        return process is not None and process.poll() is None
+
+    def start(self, name: str) -> None:
+        """Start an instance; from now on it is started again when it ends."""
+        instance = self.instances[name]
+        folder = self.state / "instances" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        with self._lock:
+            if name not in self._programs:
+                program = program_of(instance, folder)
+                if program is None:
+                    self._say(f"{name}: {instance.image} is not run here")
+                    return
+                self._programs[name] = self._told_of_names(instance, program)
+            self._wanted.add(name)
+            self._spawn(name)
+
+    def stop(self, name: str, number: int = signal.SIGTERM) -> None:
+        """End an instance and leave it down."""
+        with self._lock:
+            self._wanted.discard(name)
+            process = self.processes.get(name)
+        if process is None or process.poll() is not None:
+            return
+        process.send_signal(number)
+        try:
+            process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            self._say(f"{name} does not end: it is killed")
+            process.kill()
+            process.wait()
+
+    def kill(self, name: str) -> None:
+        """As a crash does: by SIGKILL; it is started again."""
+        self.processes[name].kill()
+
+    def signal(self, name: str, number: int) -> None:
+        """SIGSTOP, SIGCONT."""
+        self.processes[name].send_signal(number)
+
+    def output(self, name: str) -> Path:
+        """What an instance wrote."""
+        return self.state / "instances" / name / "output.log"
+
+    def _told_of_names(self, instance: Instance, program: Program) -> Program:
+        if "DNS" not in instance.environment:
+            return program
+        told = {**program.environment, "DNS": f"{self._resolver}:{_PORT_OF_NAMES}"}
+        return Program(program.command, told, program.launcher)
+
+    def _spawn(self, name: str) -> None:
+        program = self._programs[name]
+        launcher = program.launcher
+        with self.output(name).open("ab") as output:
+            self.processes[name] = subprocess.Popen(  # noqa: S603
+                [*launcher.prefix, *program.command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=dict(program.environment),
+                cwd=self.state / "instances" / name,
+                user=launcher.user,
+                group=launcher.group,
+                extra_groups=launcher.extra_groups,
+                start_new_session=True,
+            )
+
+    def _watched(self) -> None:
+        while not self._ending.wait(_RESTART_S):
+            with self._lock:
+                for name in sorted(self._wanted):
+                    code = self.processes[name].poll()
+                    if code is None:
+                        continue
+                    policy = self.instances[name].restart
+                    if policy == "no" or (policy == "on-failure" and code == 0):
+                        self._wanted.discard(name)
+                    else:
+                        self._say(f"{name} ended with {code}: started again")
+                        self._spawn(name)
+
+
+def until(question: Callable[[], bool], timeout_s: float, what: str) -> None:
+    """Ask again and again until it is so. Raises Unfit."""
+    end = time.monotonic() + timeout_s
+    while True:
+        with contextlib.suppress(OSError):
+            if question():
+                return
+        if time.monotonic() > end:
+            raise Unfit(f"in vain for {timeout_s:.0f} s: {what}")
+        time.sleep(0.2)

@@ -1,0 +1,126 @@
+"""The cluster that compose.yaml describes, as tests run it: its processes, load, and verdict."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from confluent_kafka.admin import AdminClient
+from tests import brokers
+from tests.gateway.conftest import haproxy
+
+from loopback.__main__ import opened, serves
+from loopback.cluster import Cluster, until
+from voltpay.cli.demo.load import Load
+from voltpay.services.reconciliation.history import History
+
+NETWORK = 78
+GENEROUS = {"RATE_PER_S": "100000", "CONNECTIONS_MAX": "4096"}
+"""One client makes all of the load: what is meant for one of many does not bind it."""
+ROLES = ("ingest", "routing", "ledger", "projection", "inquiry")
+
+
+class Wide:
+    """A running cluster, and what a test asks of it."""
+
+    def __init__(self, cluster: Cluster, state: Path) -> None:
+        self.cluster = cluster
+        self.state = state
+        self.url = f"https://{cluster.instances['gateway-1'].address}:8443"
+        self.certificate = (state / "certs" / "gateway.crt").read_bytes()
+
+    def environment(self, service: str = "migrate") -> dict[str, str]:
+        """The environment of a service's process."""
+        own = {name: value for name, value in os.environ.items() if "VOLTPAY" not in name}
+        return own | dict(self.cluster.instances[f"{service}-1"].environment)
+
+    def run(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        """`voltpay WORDS` as the owner of the schema."""
+        return subprocess.run(
+            [sys.executable, "-m", "voltpay", *words],
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=self.state,
+        )
+
+    def reconciled(self, history: Path, timeout_s: float = 120) -> str:
+        """What reconcile says once all adds up."""
+        end = time.monotonic() + timeout_s
+        while True:
+            done = self.run("reconcile", "--history", str(history))
+            if done.returncode == 0:
+                return done.stdout
+            assert time.monotonic() < end, done.stdout[-6_000:] + done.stderr
+            time.sleep(1)
+
+    def leader(self) -> str:
+        """The instance of a broker that leads partitions."""
+        servers = self.environment()["VOLTPAY_LOG_URL"].removeprefix("kafka://")
+        admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
+        topic = admin.list_topics(timeout=10).topics["payment.accepted"]
+        return f"kafka-{topic.partitions[0].leader}-1"
+
+    @contextlib.contextmanager
+    def load(self, rate_per_s: float, seed: int, history: Path) -> Iterator[Load]:
+        """Payments through the gateway for as long as the block lasts."""
+        with History(history) as noted:
+            sent = Load(
+                self.url,
+                rate_per_s=rate_per_s,
+                seed=seed,
+                history=noted,
+                certificate=self.certificate,
+            )
+            thread = threading.Thread(target=lambda: asyncio.run(sent.run(3_600)))
+            thread.start()
+            try:
+                yield sent
+            finally:
+                sent.end()
+                thread.join()
+
+    @contextlib.contextmanager
+    def member(self, role: str, port: int) -> Iterator[None]:
+        """One more process of a role, which leaves at the end of the block."""
+        with (self.state / f"{role}-{port}.out").open("ab") as output:
+            process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "voltpay", "run", role),
+                    *("--host", "127.0.0.1", "--port", str(port)),
+                ],
+                env=self.environment(role),
+                stdout=output,
+                stderr=output,
+                cwd=self.state,
+            )
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+@contextlib.contextmanager
+def running(profile: str) -> Iterator[Wide]:
+    """A cluster of a profile, ready."""
+    if brokers.jars() is None:
+        pytest.skip(brokers.HOW_TO_GET)
+    haproxy()
+    state = Path(tempfile.mkdtemp(prefix="vp-cluster-"))
+    try:
+        with opened(profile, state, dict(os.environ) | GENEROUS, NETWORK) as cluster:
+            gateway = cluster.instances["gateway-1"].address
+            until(lambda: serves(gateway), 240, "the gateway")
+            yield Wide(cluster, state)
+    finally:
+        shutil.rmtree(state, ignore_errors=True)

@@ -1,0 +1,86 @@
+"""Out of one machine: three brokers, 100 partitions, two of every role, a standby, the gateway.
+
+Processes parsed from deploy/compose.yaml. While payments come, a leading broker, every role and the
+standby are killed, and members of the groups join and leave; then all must add up, id by id.
+"""
+
+import time
+
+import pytest
+from tests.brokers import free_ports
+from tests.journeys import cluster
+
+RATE_PER_S = 330
+PAYMENTS = 100_000
+STORM_S = 60
+STORM_EVERY_S = 2
+
+
+@pytest.fixture(scope="module")
+def wide():
+    """The cluster of the profile full."""
+    with cluster.running("full") as made:
+        yield made
+
+
+def until_accepted(load, count):
+    """Return once so many payments were promised."""
+    end = time.monotonic() + count / 50
+    while load.accepted < count:
+        assert time.monotonic() < end, load.statuses
+        time.sleep(0.2)
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_payments_while_everything_dies_once(wide):
+    asked = wide.state / "asked.history"
+    began = time.monotonic()
+    with wide.load(RATE_PER_S, 31, asked) as load:
+        until_accepted(load, 3_000)
+        wide.cluster.kill(wide.leader())
+        for number, role in enumerate(cluster.ROLES, start=1):
+            time.sleep(8)
+            wide.cluster.kill(f"{role}-{1 + number % 2}")
+        time.sleep(8)
+        wide.cluster.kill("replica-1")
+        storm(wide)
+        until_accepted(load, PAYMENTS)
+        elapsed = time.monotonic() - began
+    accepted = load.accepted
+    assert accepted / elapsed >= 300
+    wide.reconciled(asked)
+    assert wide.cluster.is_running("replica-1")
+
+
+def storm(wide):
+    """Members of every group join and leave, a change every two seconds."""
+    roles = ("routing", "ledger", "projection")
+    ports = free_ports(len(roles))
+    end = time.monotonic() + STORM_S
+    turn = 0
+    while time.monotonic() < end:
+        with wide.member(roles[turn % 3], ports[turn % 3]):
+            time.sleep(STORM_EVERY_S)
+        turn += 1
+    assert turn >= STORM_S // STORM_EVERY_S // 3
+
+
+@pytest.mark.slow
+def test_with_two_of_three_brokers_down_nothing_is_promised_that_is_not_kept(wide):
+    asked = wide.state / "down.history"
+    with wide.load(100, 32, asked) as load:
+        until_accepted(load, 500)
+        for name in ("kafka-2-1", "kafka-3-1"):
+            wide.cluster.stop(name, 9)
+        time.sleep(6)
+        before, held = dict(load.statuses), load.accepted
+        time.sleep(8)
+        came = {name: count - before.get(name, 0) for name, count in load.statuses.items()}
+        assert came.get("503", 0) > 100, came
+        # A repeat of what was promised before is told so again: that is no new promise.
+        assert load.accepted == held, came
+        for name in ("kafka-2-1", "kafka-3-1"):
+            wide.cluster.start(name)
+        promised = load.accepted
+        until_accepted(load, promised + 500)
+    wide.reconciled(asked)
