@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from dnslib import QTYPE, RR, A
-from dnslib.server import BaseResolver, DNSServer
+from dnslib.server import BaseResolver, DNSLogger, DNSServer
 
 _TTL_S = 1
 
@@ -24,6 +24,7 @@ class _Services(BaseResolver):  # type: ignore[misc]
 
 def served(address: str, port: int, addresses_of: Callable[[str], Sequence[str]]) -> DNSServer:
     """A resolver that runs in threads of its own until its `stop`."""
-    server = DNSServer(_Services(addresses_of), address=address, port=port)
+    quiet = DNSLogger(log="-recv,-send,-request,-reply,-truncated,-error,-data")
+    server = DNSServer(_Services(addresses_of), address=address, port=port, logger=quiet)
     server.start_thread()
     return server
