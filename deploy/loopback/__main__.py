@@ -23,12 +23,15 @@ Ready. Make a payment, and ask where it is:
 Gateway's figures: http://{gateway}:8404/stats. Logs: {logs}/*/output.log. Ctrl-C ends all of it."""
 
 
-def variables_for(profile: str, state: Path, given: Mapping[str, str]) -> dict[str, str]:
+def variables_for(
+    profile: str, state: Path, given: Mapping[str, str], network: int
+) -> dict[str, str]:
     """What the file asks for: secrets below `state`, the profile's sizes, and what is given."""
     subprocess.run(  # noqa: S603
         ["/bin/sh", str(DEPLOY.parent / "tools" / "secrets"), str(state)],
         check=True,
         stdout=subprocess.DEVNULL,
+        env={**os.environ, "GATEWAY_NAMES": f"DNS:localhost,IP:127.{network}.0.1"},
     )
     return environment_of([state / ".env", DEPLOY / f"{profile}.env"], given)
 
@@ -38,7 +41,7 @@ def opened(profile: str, state: Path, given: Mapping[str, str], network: int) ->
     state.mkdir(parents=True, exist_ok=True)
     # PostgreSQL runs as another user than root, and must be able to enter.
     state.chmod(0o711)
-    variables = variables_for(profile, state, given)
+    variables = variables_for(profile, state, given, network)
     folders = {"./certs": state / "certs"}
     return Cluster(
         DEPLOY / "compose.yaml", variables, profile, state, network=network, folders=folders
@@ -62,7 +65,7 @@ def main() -> None:
             until(lambda: serves(gateway), READY_S, "the gateway")
             print(
                 _EXAMPLE.format(
-                    certificate=state / "certs" / "gateway.crt",
+                    certificate=state / "certs" / "ca.crt",
                     url=f"https://{gateway}:{GATEWAY_PORT}",
                     gateway=gateway,
                     logs=state / "instances",

@@ -13,6 +13,8 @@ from typing import Any, Final
 import yaml
 
 _VARIABLE: Final = re.compile(r"\$\{(\w+)(?::([-?])((?:[^{}]|\{[^{}]*\})*))?\}")
+GATEWAY: Final = "gateway"
+"""Its address is known before anything is read, for its certificate: 127.N.0.1."""
 
 
 class Unfit(Exception):
@@ -90,7 +92,10 @@ def read(
         if profile in service.get("profiles", [profile])
     }
     addresses = {
-        name: [f"127.{places.network}.{row}.{number}" for number in range(1, _count(service) + 1)]
+        name: [
+            f"127.{places.network}.{0 if name == GATEWAY else row}.{number}"
+            for number in range(1, _count(service) + 1)
+        ]
         for row, (name, service) in enumerate(wanted.items(), start=1)
     }
     made = [

@@ -45,7 +45,9 @@ def program_of(instance: Instance, folder: Path) -> Program | None:
 
 def _voltpay(instance: Instance, folder: Path) -> Program:  # noqa: ARG001
     command = [sys.executable, "-m", "voltpay", *instance.command]
-    return Program(command, _inherited() | dict(instance.environment))
+    # On all addresses, which a container has to itself, is here on its own one.
+    listens = {"VOLTPAY_HOST": instance.address}
+    return Program(command, _inherited() | dict(instance.environment) | listens)
 
 
 def _valkey(instance: Instance, folder: Path) -> Program:  # noqa: ARG001

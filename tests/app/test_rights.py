@@ -209,7 +209,7 @@ def test_a_password_for_a_role_that_there_is_not_is_refused_by_name(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("VOLTPAY_SERVICE_PASSWORDS", json.dumps({"lodger": "x"}))
-    with pytest.raises(Misconfigured, match="service_passwords is wrong.*no role lodger"):
+    with pytest.raises(Misconfigured, match=r"service_passwords is wrong.*no role lodger"):
         read_settings()
 
 

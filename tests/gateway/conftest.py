@@ -38,7 +38,7 @@ class Gateway:
         subprocess.run(
             ["/bin/sh", str(ROOT / "tools" / "secrets"), str(folder)], check=True, stdout=-3
         )
-        self.certificate = folder / "certs" / "gateway.crt"
+        self.certificate = folder / "certs" / "ca.crt"
         backend = stack.ports[0]
         self.environment = os.environ | {
             "DNS": f"127.0.0.1:{names_port}",

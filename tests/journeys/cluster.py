@@ -35,7 +35,7 @@ class Wide:
         self.cluster = cluster
         self.state = state
         self.url = f"https://{cluster.instances['gateway-1'].address}:8443"
-        self.certificate = (state / "certs" / "gateway.crt").read_bytes()
+        self.certificate = (state / "certs" / "ca.crt").read_bytes()
 
     def environment(self, service: str = "migrate") -> dict[str, str]:
         """The environment of a service's process."""

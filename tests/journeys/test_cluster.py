@@ -10,7 +10,7 @@ import pytest
 from tests.brokers import free_ports
 from tests.journeys import cluster
 
-RATE_PER_S = 330
+RATE_PER_S = 360
 PAYMENTS = 100_000
 STORM_S = 60
 STORM_EVERY_S = 2

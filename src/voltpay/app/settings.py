@@ -1,7 +1,6 @@
 """All settings: a TOML file, then the environment, then flags. Read once, frozen, passed down."""
 
 from collections.abc import Mapping
-from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +14,7 @@ from pydantic_settings import (
 )
 
 from voltpay.app.environment import misconfigured, refuse_unknown_variables
+from voltpay.app.fitness import refuse_disorder, refuse_unfit_for_production
 from voltpay.app.roles import ROLES
 from voltpay.app.settings_file import PROFILE_DEFAULT, layers, merged
 from voltpay.app.topology import TopicNames
@@ -32,14 +32,6 @@ PREFIX: Final = "VOLTPAY_"
 TEST_PREFIX: Final = "VOLTPAY_TEST_"
 _MIB: Final = 1024 * 1024
 _FLAGS: Final = "--"
-_ORDERED_BOUNDS_OF_ROUTING: Final = (
-    ("dispatch.workers_min", "dispatch.workers_max"),
-    ("dispatch.take_min", "dispatch.take_max"),
-    ("dispatch.backlog_low", "dispatch.backlog_high"),
-    ("breaker.pause_ms", "breaker.pause_max_ms"),
-    ("lane.limit_min", "lane.limit_start"),
-    ("resolve.ask_first_ms", "resolve.ask_max_ms"),
-)
 
 
 class Settings(BaseSettings):
@@ -125,18 +117,11 @@ class Settings(BaseSettings):
 
     @field_validator("processors")
     @classmethod
-    def _are_distinct(
+    def _are_distinct_and_have_adapters(
         cls, processors: tuple[ProcessorSettings, ...]
     ) -> tuple[ProcessorSettings, ...]:
         if len({processor.name for processor in processors}) < len(processors):
             raise ValueError("two processors have the same name")
-        return processors
-
-    @field_validator("processors")
-    @classmethod
-    def _have_adapters(
-        cls, processors: tuple[ProcessorSettings, ...]
-    ) -> tuple[ProcessorSettings, ...]:
         installed = sorted(adapters()) if processors else []
         for each in processors:
             if each.adapter not in installed:
@@ -153,22 +138,11 @@ class Settings(BaseSettings):
         return topics
 
     @model_validator(mode="after")
-    def _bounds_are_in_order(self) -> "Settings":
-        for lower, upper in _ORDERED_BOUNDS_OF_ROUTING:
-            if attrgetter(lower)(self.routing) > attrgetter(upper)(self.routing):
-                raise ValueError(f"routing.{lower} is above routing.{upper}")
-        return self
-
-    @model_validator(mode="after")
-    def _is_fit_for_production(self) -> "Settings":
+    def _fit_together(self) -> "Settings":
+        refuse_disorder(self.routing)
         if self.profile == "production":
-            wrong = {
-                "sandbox is true: anybody could empty it": self.sandbox,
-                "kafka.replication is below 3": self.is_on_kafka and self.kafka.replication < 3,
-                "kafka.in_sync_min is below 2": self.is_on_kafka and self.kafka.in_sync_min < 2,
-            }
-            for what in (word for word, is_so in wrong.items() if is_so):
-                raise ValueError(f"with the profile production, {what}")
+            kafka = self.kafka if self.is_on_kafka else None
+            refuse_unfit_for_production(kafka, is_sandbox=self.sandbox)
         return self
 
     @property

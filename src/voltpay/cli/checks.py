@@ -63,16 +63,18 @@ async def _check(house: House, settings: Settings) -> list[Finding]:
         "database": books,
         "schema": schema,
     }
-    replicas = [
-        Postgres(one.get_secret_value(), name="doctor", size_max=1, timeout_ms=_REPLICA_MS)
-        for one in settings.replica_urls
-    ]
+    replicas = _replicas(settings)
     for number, replica in enumerate(replicas, start=1):
         checks[f"replica-{number}"] = partial(_replica, database, replica)
     try:
         return [Finding(name, await _verdict(check, settings)) for name, check in checks.items()]
     finally:
         await asyncio.gather(*(one.close() for one in (database, *replicas)))
+
+
+def _replicas(settings: Settings) -> list[Postgres]:
+    urls = [url.get_secret_value() for url in settings.replica_urls]
+    return [Postgres(url, name="doctor", size_max=1, timeout_ms=_REPLICA_MS) for url in urls]
 
 
 async def _replica(primary: Postgres, replica: Postgres) -> str:

@@ -55,7 +55,8 @@ def handlers(
 ) -> list[ControllerRouterHandler]:
     """The handlers of every question."""
     return [
-        *_payment_handlers(payments),
+        _payment_handler(payments),
+        _status_handler(payments),
         *_account_handlers(accounts),
         _summary_handler(summary, currency_default),
     ]
@@ -80,7 +81,7 @@ def shortcuts(payments: Payments, accounts: AccountQuestions) -> Shortcuts:
     }
 
 
-def _payment_handlers(payments: Payments) -> list[ControllerRouterHandler]:
+def _payment_handler(payments: Payments) -> ControllerRouterHandler:
     @get(
         "/payments/{payment_id:str}",
         summary="Everything known of a payment",
@@ -97,6 +98,10 @@ def _payment_handlers(payments: Payments) -> list[ControllerRouterHandler]:
             found = await payments.payment(id_of(payment_id), past_cache=past_cache)
         return answer(found, headers=headers)
 
+    return get_payment
+
+
+def _status_handler(payments: Payments) -> ControllerRouterHandler:
     @get(
         "/payments/{payment_id:str}/status",
         summary="Where a payment is",
@@ -113,7 +118,7 @@ def _payment_handlers(payments: Payments) -> list[ControllerRouterHandler]:
             found = await payments.status(id_of(payment_id), past_cache=past_cache)
         return answer(found, headers=headers)
 
-    return [get_payment, get_status]
+    return get_status
 
 
 def _account_handlers(accounts: AccountQuestions) -> list[ControllerRouterHandler]:

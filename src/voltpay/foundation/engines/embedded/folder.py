@@ -75,18 +75,15 @@ class Folder:
             log=f"unix://{quote(str(self.valkey_socket('log')))}",
             cache=f"unix://{quote(str(self.valkey_socket('cache')))}",
             database=owner + quote(str(self.postgres_sockets)),
-            replica=owner + quote(str(self.replica_sockets)) if self.has_replica else "",
+            replica=owner + quote(str(self.replica_sockets))
+            if self.replica_in_step.exists()
+            else "",
         )
 
     @property
     def replica_sockets(self) -> Path:
         """The folder in which a standby makes its socket."""
         return self.sockets / "replica"
-
-    @property
-    def has_replica(self) -> bool:
-        """Whether a standby runs beside PostgreSQL: it keeps this file while it is in step."""
-        return self.replica_in_step.exists()
 
     @property
     def replica_in_step(self) -> Path:

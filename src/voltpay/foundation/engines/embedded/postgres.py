@@ -13,63 +13,17 @@ from voltpay.foundation.engines.embedded import processes
 from voltpay.foundation.engines.embedded.accounts import Launcher, launcher_for
 from voltpay.foundation.engines.embedded.files import make_private, sync_folder, write_private
 from voltpay.foundation.engines.embedded.folder import Folder
+from voltpay.foundation.engines.embedded.postgres_settings import (
+    FIRST_STATEMENTS,
+    SETTINGS,
+    WHO_MAY_CONNECT,
+    quoted,
+)
 from voltpay.foundation.engines.embedded.probes import Answer, ask_postgres
 from voltpay.foundation.engines.embedded.words import reason_in
 
-_SETTINGS: Final = """\
-listen_addresses = ''
-port = 5432
-unix_socket_directories = '{sockets}'
-unix_socket_permissions = 0700
-max_connections = 100
-cluster_name = '{name}'
-timezone = 'UTC'
-log_timezone = 'UTC'
-
-fsync = on
-full_page_writes = on
-synchronous_commit = on
-data_sync_retry = off
-lock_timeout = 2s
-idle_in_transaction_session_timeout = 30s
-
-shared_buffers = {shared_buffers_mb}MB
-effective_cache_size = 1GB
-max_wal_size = 4GB
-min_wal_size = 128MB
-random_page_cost = 1.1
-jit = off
-io_workers = 2
-max_worker_processes = 4
-max_parallel_workers = 2
-max_parallel_workers_per_gather = 1
-autovacuum_worker_slots = 3
-autovacuum_max_workers = 2
-autovacuum_work_mem = 8MB
-
-shared_preload_libraries = 'pg_stat_statements'
-pg_stat_statements.max = 1000
-track_io_timing = on
-log_error_verbosity = terse
-log_min_error_statement = panic
-"""
-_WHO_MAY_CONNECT: Final = """\
-local all all scram-sha-256
-local replication voltpay scram-sha-256
-"""
-_FIRST_STATEMENTS: Final = """\
-create extension pg_stat_statements;
-create role voltpay login createdb createrole replication password '{password}';
-grant pg_monitor to voltpay;
-create database voltpay owner voltpay;
-"""
 _RIGHTS: Final = "rights"
 """A file: the owner has the rights that it needs."""
-
-
-def quoted(text: str) -> str:
-    """A text within the quotes of a configuration file."""
-    return text.replace("\\", "\\\\").replace("'", "''")
 
 
 class PostgresCluster:
@@ -108,13 +62,13 @@ class PostgresCluster:
         self._refuse_other_version()
         self._forget_former_server()
         self._give_rights(lock)
-        settings = _SETTINGS.format(
+        settings = SETTINGS.format(
             sockets=quoted(f'"{self.sockets}"'),
             shared_buffers_mb=self._shared_buffers_mb,
             name=f"voltpay {self.name}",
         )
         self._write(self._cluster / "postgresql.conf", settings + self.settings_of_its_own())
-        self._write(self._cluster / "pg_hba.conf", _WHO_MAY_CONNECT)
+        self._write(self._cluster / "pg_hba.conf", WHO_MAY_CONNECT)
 
     def command(self) -> Sequence[str]:
         """The server on its cluster."""
@@ -145,7 +99,7 @@ class PostgresCluster:
         self._run(lock, "initdb", *options)
         password = secrets.token_urlsafe(32)
         write_private(self._layout.password, password.encode())
-        statements = _FIRST_STATEMENTS.format(password=password)
+        statements = FIRST_STATEMENTS.format(password=password)
         single = ["--single", "-D", str(fresh), "-c", "fsync=off", "template1"]
         self._run(lock, "postgres", *single, text=statements)
         self._run(lock, "initdb", "--sync-only", f"--pgdata={fresh}")

@@ -5,7 +5,8 @@ from typing import Final
 
 from voltpay.foundation.engines.embedded.files import make_private, write_private
 from voltpay.foundation.engines.embedded.folder import Folder
-from voltpay.foundation.engines.embedded.postgres import PostgresCluster, quoted
+from voltpay.foundation.engines.embedded.postgres import PostgresCluster
+from voltpay.foundation.engines.embedded.postgres_settings import quoted
 
 _SETTINGS: Final = """
 primary_conninfo = '{primary}'

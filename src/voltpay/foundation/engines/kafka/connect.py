@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -20,6 +20,7 @@ _OPTIONS: Final = frozenset({"tls", "ca", "mechanism"})
 _MECHANISMS: Final = frozenset({"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"})
 _THREADS: Final = 8
 _RECONNECT_MAX_MS: Final = 1_000
+_SOCKET_MS_MIN: Final = 1_000
 _ONLY_WHAT_ENDS_A_CLIENT: Final = 2
 """librdkafka's own log: what it tells of brokers that come and go is told by its calls, too."""
 _NOT_PREPARED: Final = frozenset(
@@ -129,12 +130,14 @@ class Cluster:
         self.timeout_ms = timeout_ms
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="kafka")
         self._admin: AdminClient | None = None
+        self._asked: set[Future[Any]] = set()
 
     @property
     def admin(self) -> AdminClient:
         """A client for upkeep, made at the first use."""
         if self._admin is None:
-            self._admin = AdminClient(self.config)
+            bounded = {"socket.timeout.ms": max(_SOCKET_MS_MIN, self.timeout_ms)}
+            self._admin = AdminClient({**self.config, **bounded})
         return self._admin
 
     @property
@@ -165,6 +168,9 @@ class Cluster:
 
     def _results_of(self, asked: Mapping[Any, "Future[T]"]) -> dict[Any, T]:
         bound_s = 2 * self.timeout_ms / 1000
+        for future in asked.values():
+            self._asked.add(future)
+            future.add_done_callback(self._asked.discard)
         try:
             return {about: future.result(bound_s) for about, future in asked.items()}
         except TimeoutError as error:
@@ -176,5 +182,10 @@ class Cluster:
             self.admin.list_topics(timeout=_AGAIN_S * 10)
 
     def close(self) -> None:
-        """End the threads, without waiting for a call that hangs."""
+        """End the threads, without waiting for a call that hangs.
+
+        Requests for upkeep are waited for: the library crashes a process that drops its client
+        while it has one under way.
+        """
         self._threads.shutdown(wait=False, cancel_futures=True)
+        wait(set(self._asked), timeout=2 * self.timeout_ms / 1000)

@@ -15,18 +15,9 @@ from voltpay.core.errors import Unavailable
 from voltpay.core.ids import PaymentId
 from voltpay.core.payment import Fingerprint
 from voltpay.foundation.engines.log_errors import ClaimsAway, LogAway, LogFull, LogSlow
-from voltpay.foundation.engines.redis import scripts
+from voltpay.foundation.engines.redis import names, scripts
 from voltpay.foundation.engines.redis.connect import Server, Word
 from voltpay.foundation.engines.redis.durability import refuse_unsafe
-from voltpay.foundation.engines.redis.names import (
-    CLAIM_PREFIX,
-    EPOCH,
-    PURGING,
-    claim_key,
-    claim_key_of,
-    failures_of,
-    resets_of,
-)
 from voltpay.foundation.engines.repeat_window import RepeatWindow
 from voltpay.foundation.seams.intake import Claim, Claimed, StaleEpoch
 
@@ -65,20 +56,20 @@ class StandingClaims:
         """One MGET."""
         if not ids:
             return []
-        found = await self._server.call("MGET", *map(claim_key_of, ids))
+        found = await self._server.call("MGET", *map(names.claim_key_of, ids))
         return [None if one is None else unpacked(one).claimed for one in found]
 
     async def open_claims(self) -> AsyncIterator[Sequence[PaymentId]]:
         """Those without an expiry, by SCAN."""
-        async for keys in self._server.scanned(CLAIM_PREFIX + b"*"):
+        async for keys in self._server.scanned(names.CLAIM_PREFIX + b"*"):
             standing = await self._server.run(scripts.WITHOUT_EXPIRY, keys)
-            yield [PaymentId(UUID(bytes=key[len(CLAIM_PREFIX) :])) for key in standing]
+            yield [PaymentId(UUID(bytes=key[len(names.CLAIM_PREFIX) :])) for key in standing]
 
     async def epoch(self) -> int:
         """0 before the first purge. Raises StaleEpoch while one runs."""
-        stored: bytes | None = await self._server.call("GET", EPOCH)
-        if stored == PURGING.encode():
-            raise _stale_epoch(PURGING)
+        stored: bytes | None = await self._server.call("GET", names.EPOCH)
+        if stored == names.PURGING.encode():
+            raise _stale_epoch(names.PURGING)
         return int(stored or 0)
 
     async def is_full(self) -> bool:
@@ -129,22 +120,22 @@ class RedisClaims(StandingClaims):
         """Claim ids as pending; for each what stood there before, or None. One call."""
         words: list[Word] = [epoch, _PENDING_MS]
         words += [packed(claim, is_pending=True) for claim in claims]
-        keys = [claim_key_of(claim.id) for claim in claims]
+        keys = [names.claim_key_of(claim.id) for claim in claims]
         reply = await self._server.run(scripts.CLAIM, keys, words)
         return [None if one is None else unpacked(one) for one in reply]
 
     async def confirm(self, ids: Sequence[PaymentId]) -> None:
         """They are on the log: no longer pending, and they stay until they are closed."""
-        await self._server.run(scripts.CONFIRM, [claim_key_of(one) for one in ids])
+        await self._server.run(scripts.CONFIRM, [names.claim_key_of(one) for one in ids])
 
     async def close_claims(self, payment_ids: Sequence[str]) -> None:
         """Settled: the repeat window begins. Works at the memory bound."""
-        keys = [claim_key(one) for one in payment_ids]
+        keys = [names.claim_key(one) for one in payment_ids]
         await self._server.run(scripts.CLOSE_CLAIMS, keys, [self._window.seconds_for(len(keys))])
 
     async def failed(self, topic: str, partition: int, group: str, position: int) -> int:
         """Count a failure of a delivery; gives how many there were."""
-        keys = [failures_of(topic, partition, group)]
+        keys = [names.failures_of(topic, partition, group)]
         count: int = await self._server.run(scripts.FAILED, keys, [position, _FAILURES_KEPT_S])
         return count
 
@@ -152,34 +143,34 @@ class RedisClaims(StandingClaims):
         self, topic: str, partition: int, group: str, positions: Sequence[int]
     ) -> None:
         """They are finished."""
-        await self._server.call("HDEL", failures_of(topic, partition, group), *positions)
+        await self._server.call("HDEL", names.failures_of(topic, partition, group), *positions)
 
     async def wish_reset(self, topic: str, group: str) -> int:
         """Ask all members of a group to read again from the oldest record; gives how often."""
-        return int(await self._server.call("INCR", resets_of(topic, group)))
+        return int(await self._server.call("INCR", names.resets_of(topic, group)))
 
     async def resets(self, topic: str, group: str) -> int:
         """How often that was asked for."""
-        return int(await self._server.call("GET", resets_of(topic, group)) or 0)
+        return int(await self._server.call("GET", names.resets_of(topic, group)) or 0)
 
     async def note_reset(self, topic: str, group: str, asked: int) -> None:
         """One more member does what was asked the so-manieth time."""
-        await self._server.call("HINCRBY", f"{resets_of(topic, group)}:done", asked, 1)
+        await self._server.call("HINCRBY", f"{names.resets_of(topic, group)}:done", asked, 1)
 
     async def resets_done(self, topic: str, group: str, asked: int) -> int:
         """How many members do."""
-        done = await self._server.call("HGET", f"{resets_of(topic, group)}:done", asked)
+        done = await self._server.call("HGET", f"{names.resets_of(topic, group)}:done", asked)
         return int(done or 0)
 
     async def begin_purge(self) -> None:
         """Nothing is accepted from now on."""
-        await self._server.run(scripts.SET_EPOCH, [EPOCH], [PURGING])
+        await self._server.run(scripts.SET_EPOCH, [names.EPOCH], [names.PURGING])
 
     async def end_purge(self, epoch: int) -> None:
         """Drop all claims, and accept from `epoch` on."""
-        async for keys in self._server.scanned(CLAIM_PREFIX + b"*"):
+        async for keys in self._server.scanned(names.CLAIM_PREFIX + b"*"):
             await self._server.call("UNLINK", *keys)
-        await self._server.run(scripts.SET_EPOCH, [EPOCH], [epoch])
+        await self._server.run(scripts.SET_EPOCH, [names.EPOCH], [epoch])
 
 
 def packed(claim: Claim, *, is_pending: bool = False) -> bytes:
