@@ -15,6 +15,8 @@ from loopback.programs import Program, program_of
 
 _PORT_OF_NAMES: Final = 5353
 _RESTART_S: Final = 0.5
+_STABLE_S: Final = 20.0
+_PAUSE_MAX_S: Final = 8.0
 _STOP_S: Final = 40.0
 
 
@@ -43,6 +45,8 @@ class Cluster:
         self._programs: dict[str, Program] = {}
         self._wanted: set[str] = set()
         self._say = say
+        self._began: dict[str, tuple[float, float]] = {}
+        self._pauses: dict[str, float] = {}
         self._lock = threading.Lock()
         self._ending = threading.Event()
         self._watch = threading.Thread(target=self._watched, daemon=True)
@@ -131,6 +135,7 @@ class Cluster:
     def _spawn(self, name: str) -> None:
         program = self._programs[name]
         launcher = program.launcher
+        self._began[name] = time.monotonic(), self._pauses.get(name, _RESTART_S)
         with self.output(name).open("ab") as output:
             self.processes[name] = subprocess.Popen(  # noqa: S603
                 [*launcher.prefix, *program.command],
@@ -150,14 +155,23 @@ class Cluster:
             with self._lock:
                 for name in sorted(self._wanted):
                     code = self.processes[name].poll()
-                    if code is None:
-                        continue
-                    policy = self.instances[name].restart
-                    if policy == "no" or (policy == "on-failure" and code == 0):
-                        self._wanted.discard(name)
-                    else:
-                        self._say(f"{name} ended with {code}: started again")
-                        self._spawn(name)
+                    if code is not None:
+                        self._ended(name, code)
+
+    def _ended(self, name: str, code: int) -> None:
+        """Start it again as its policy says: at once, or later if it ended soon before."""
+        policy = self.instances[name].restart
+        if policy == "no" or (policy == "on-failure" and code == 0):
+            self._wanted.discard(name)
+            return
+        began_s, pause_s = self._began[name]
+        now_s = time.monotonic()
+        if now_s - began_s < pause_s:
+            return
+        self._say(f"{name} ended with {code}: started again")
+        lived = now_s - began_s > _STABLE_S
+        self._pauses[name] = _RESTART_S if lived else min(2 * pause_s, _PAUSE_MAX_S)
+        self._spawn(name)
 
 
 def until(question: Callable[[], bool], timeout_s: float, what: str) -> None:

@@ -1,6 +1,7 @@
 """What doctor finds, and what the command line refuses: in one line, with exit code 2."""
 
 import asyncio
+import json
 import sys
 
 import pytest
@@ -67,6 +68,27 @@ def test_a_log_that_is_full_is_found(engines, log_url):
         used = client.info("memory")["used_memory"]
         client.config_set("maxmemory", used + 1_000)
     assert "memory is full" in verdicts()["log"]
+
+
+def test_a_log_that_could_lose_what_it_confirmed_is_found(engines, log_url):
+    prepare(read_settings())
+    with redis.Redis.from_url(log_url) as client:
+        client.config_set("appendfsync", "everysec")
+        try:
+            assert "appendfsync" in verdicts()["log"]
+        finally:
+            client.config_set("appendfsync", "always")
+    assert verdicts()["log"] == "ok"
+
+
+def test_standbys_that_are_none_or_away_are_found(engines, tmp_path, database_url):
+    prepare(read_settings())
+    away = f"postgresql://me@/voltpay?host={tmp_path}"
+    engines.setenv("VOLTPAY_REPLICA_URLS", json.dumps([database_url, away]))
+    found = verdicts()
+    assert "is no standby" in found["replica-1"]
+    assert "does not answer" in found["replica-2"]
+    assert found["database"] == "ok"
 
 
 def test_the_backlog_of_every_group_is_counted(engines):

@@ -48,13 +48,14 @@ async def _prepare_log_and_days(settings: Settings) -> None:
     primary = opened.engines.primary("prepare", size_max=1)
     try:
         await _refuse_unsafe(primary)
-        await set_rights(primary, settings)
         await opened.engines.admin.prepare()
         # A log that lost its folder starts at epoch 0 again; what it accepts would be dropped.
         epoch = await current_epoch(primary)
         if await _log_epoch(opened.engines.intake) < epoch:
             await opened.engines.admin.purge(epoch)
         await house.ledger.prepare_days()
+        # Last: services that wait for their logins find all of it there.
+        await set_rights(primary, settings)
     finally:
         await primary.close()
         await house.close()

@@ -38,38 +38,41 @@ def check_all(data: Path | None, config: Path | None) -> list[Finding]:
 
 
 async def _check(house: House, settings: Settings) -> list[Finding]:
-    database = Postgres(settings.database_url.get_secret_value(), name="doctor", size_max=1)
     url = settings.database_url.get_secret_value()
-
-    async def log() -> str:
-        await house.engines.admin.check()
-        full = await house.engines.intake.is_full()
-        return "its memory is full: raise log_memory_mib" if full else _OK
-
-    async def cache() -> str:
-        await house.engines.cache.get(["doctor"])
-        return _OK
-
-    async def books() -> str:
-        await current_epoch(database)
-        return _OK
-
-    async def schema() -> str:
-        return _SCHEMA_BEHIND if await asyncio.to_thread(needs_migration, url) else _OK
-
-    checks: dict[str, Callable[[], Awaitable[str]]] = {
-        "log": log,
-        "cache": cache,
-        "database": books,
-        "schema": schema,
-    }
+    database = Postgres(url, name="doctor", size_max=1)
     replicas = _replicas(settings)
+    checks: dict[str, Callable[[], Awaitable[str]]] = {
+        "log": partial(_log, house),
+        "cache": partial(_cache, house),
+        "database": partial(_database, database),
+        "schema": partial(_schema, url),
+    }
     for number, replica in enumerate(replicas, start=1):
         checks[f"replica-{number}"] = partial(_replica, database, replica)
     try:
         return [Finding(name, await _verdict(check, settings)) for name, check in checks.items()]
     finally:
         await asyncio.gather(*(one.close() for one in (database, *replicas)))
+
+
+async def _log(house: House) -> str:
+    await house.engines.admin.check()
+    full = await house.engines.intake.is_full()
+    return "its memory is full: raise log_memory_mib" if full else _OK
+
+
+async def _cache(house: House) -> str:
+    await house.engines.cache.get(["doctor"])
+    return _OK
+
+
+async def _database(database: Postgres) -> str:
+    await current_epoch(database)
+    return _OK
+
+
+async def _schema(url: str) -> str:
+    return _SCHEMA_BEHIND if await asyncio.to_thread(needs_migration, url) else _OK
 
 
 def _replicas(settings: Settings) -> list[Postgres]:

@@ -151,7 +151,11 @@ class Cluster:
             return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
     async def answers(self, ask: Callable[[], Mapping[Any, "Future[T]"]]) -> dict[Any, T]:
-        """What all futures of one request give, by what they are about.
+        """What all futures of one request give, by what they are about; asked as `settled` is."""
+        return await self.settled(lambda: self._results_of(ask()))
+
+    async def settled(self, call: Callable[[], T]) -> T:
+        """What a call that blocks gives.
 
         Leaders and coordinators that are just being chosen are asked again.
         """
@@ -159,7 +163,7 @@ class Cluster:
         ends_at = clock() + self.timeout_ms / 1000
         while True:
             try:
-                return await self.run(lambda: self._results_of(ask()))
+                return await self.run(call)
             except LogAway as error:
                 if code_of(error) not in _BEING_CHOSEN or clock() >= ends_at:
                     raise

@@ -3,16 +3,12 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from confluent_kafka import (
-    OFFSET_INVALID,
-    ConsumerGroupTopicPartitions,
-    KafkaError,
-    TopicPartition,
-)
+from confluent_kafka import OFFSET_INVALID, KafkaError, TopicPartition
 from confluent_kafka.admin import OffsetSpec
 
 from voltpay.foundation.engines.kafka.connect import Cluster, code_of
 from voltpay.foundation.engines.kafka.names import Names
+from voltpay.foundation.engines.kafka.onlookers import Onlookers
 from voltpay.foundation.engines.log_errors import LogAway
 from voltpay.foundation.engines.topics import Topics
 
@@ -24,6 +20,7 @@ class Figures:
         self._cluster = cluster
         self._topics = topics
         self._names = names
+        self._onlookers = Onlookers(cluster.config)
 
     def _partitions(self, topic: str) -> list[TopicPartition]:
         self._topics.row(topic)
@@ -49,23 +46,17 @@ class Figures:
 
     async def committed(self, topic: str, group: str) -> Mapping[int, int]:
         """Offsets that a group has committed; 0 where it has none."""
-        name = self._names.group(topic, group)
-        asked = ConsumerGroupTopicPartitions(name, self._partitions(topic))
+        name, partitions = self._names.group(topic, group), self._partitions(topic)
         timeout_s = self._cluster.answer_s
         try:
-            found = await self._cluster.answers(
-                lambda: self._cluster.admin.list_consumer_group_offsets(
-                    [asked], request_timeout=timeout_s
-                )
+            found = await self._cluster.settled(
+                lambda: self._onlookers.committed(name, partitions, timeout_s)
             )
         except LogAway as error:
             if code_of(error) == KafkaError.GROUP_ID_NOT_FOUND:
                 return dict.fromkeys(range(self._topics.partitions), 0)
             raise
-        return {
-            one.partition: 0 if one.offset == OFFSET_INVALID else one.offset
-            for one in found[name].topic_partitions or ()
-        }
+        return {one.partition: 0 if one.offset == OFFSET_INVALID else one.offset for one in found}
 
     async def positions(self, topic: str, group: str) -> Mapping[int, int]:
         """What an ordered group has finished; nothing that was trimmed is open."""

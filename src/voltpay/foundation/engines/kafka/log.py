@@ -124,4 +124,5 @@ class KafkaLog(LogUpkeep):
         """Close all consumers and connections."""
         await self._groups.close()
         self._outlet.close()
+        self._onlookers.close()
         self._cluster.close()
