@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Annotated, Final
 
 from litestar.datastructures import ResponseHeader
+from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import HeaderParameter, PathParameter, QueryParameter
 
 from voltpay.core.errors import Rejected
@@ -63,6 +64,12 @@ After = Annotated[
     HeaderParameter(
         name="Voltpay-After",
         description="From books at this `Voltpay-Position` at least; `0/0`: tell the position",
+        # One that is there is never null: without the alternative the pattern is of the whole.
+        schema_extra={
+            "type": OpenAPIType.STRING,
+            "oneOf": None,
+            "pattern": "^[0-9a-fA-F]{1,8}/[0-9a-fA-F]{1,8}$",
+        },
     ),
 ]
 POSITION_HEADER: Final = ResponseHeader(
