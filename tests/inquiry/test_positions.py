@@ -35,7 +35,7 @@ def test_what_one_answer_showed_the_next_one_has(stack):
 
 def posted(stack, paid):
     """The position of an answer that shows the payment as posted; None before."""
-    status, position, answer = after(stack, f"/payments/{paid}", "0/0")
+    status, position, answer = after(stack, f"/payments/{paid}", "0")
     return position if status == 200 and "postedAt" in answer else None
 
 
@@ -54,7 +54,7 @@ def test_without_the_header_nobody_is_told_a_position(stack):
     assert "voltpay-position" not in {name.lower() for name in headers}
 
 
-@pytest.mark.parametrize("text", ["yesterday", "0", "-1/0", "1/2/3"])
+@pytest.mark.parametrize("text", ["yesterday", "", "-1", "0/1", "1" * 17])
 def test_what_is_no_position_is_refused_by_name(stack, text):
     status, _, answer = after(stack, "/payments-summary", text)
     assert status == 400

@@ -14,7 +14,7 @@ from voltpay.cli.reach import EngineErrors, trouble_of
 from voltpay.core.errors import Broken, Misconfigured, Unavailable
 from voltpay.foundation.engines.postgres.installation import current_epoch
 from voltpay.foundation.engines.postgres.pool import DatabaseAway, Postgres
-from voltpay.foundation.engines.postgres.positions import POSITION, parsed
+from voltpay.foundation.engines.postgres.positions import POSITION, read_from
 from voltpay.migrations import needs_migration
 
 _OK: Final = "ok"
@@ -86,9 +86,9 @@ async def _replica(primary: Postgres, replica: Postgres) -> str:
         if not await replica.fetch_value("select pg_is_in_recovery()"):
             return "is no standby: name one in VOLTPAY_REPLICA_URLS"
         async with asyncio.timeout(_CATCH_UP_S):
-            wanted = parsed(str(await primary.fetch_value(POSITION))) or 0
+            wanted = read_from(await primary.fetch_value(POSITION))
             # A standby tells nobody how far it is: it is asked.
-            while (parsed(str(await replica.fetch_value(POSITION))) or 0) < wanted:  # noqa: ASYNC110
+            while read_from(await replica.fetch_value(POSITION)) < wanted:  # noqa: ASYNC110
                 await asyncio.sleep(_LOOK_S)
     except DatabaseAway as error:
         return f"does not answer ({error}): start it, or mend VOLTPAY_REPLICA_URLS"

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from typing import Annotated, Final
 
 from litestar.datastructures import ResponseHeader
-from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import HeaderParameter, PathParameter, QueryParameter
 
 from voltpay.core.errors import Rejected
@@ -63,13 +62,8 @@ After = Annotated[
     str | None,
     HeaderParameter(
         name="Voltpay-After",
-        description="From books at this `Voltpay-Position` at least; `0/0`: tell the position",
-        # One that is there is never null: without the alternative the pattern is of the whole.
-        schema_extra={
-            "type": OpenAPIType.STRING,
-            "oneOf": None,
-            "pattern": "^[0-9a-fA-F]{1,8}/[0-9a-fA-F]{1,8}$",
-        },
+        description="From books at this `Voltpay-Position` at least; `0`: tell the position",
+        schema_extra={"pattern": "^[0-9a-fA-F]{1,16}$"},
     ),
 ]
 POSITION_HEADER: Final = ResponseHeader(
@@ -85,7 +79,7 @@ def at_least(after: str | None) -> Iterator[dict[str, str]]:
     position = None if after is None else parsed(after)
     if after is not None and position is None:
         raise BadRequest(
-            "a position is two hexadecimal numbers, as in 0/15D6B70", fields=("Voltpay-After",)
+            "a position is up to 16 hexadecimal digits, as in 15D6B70", fields=("Voltpay-After",)
         )
     headers: dict[str, str] = {}
     with reading(position) as one:

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from string import hexdigits
 from typing import Final
 
 _HALF: Final = 32
-_DIGITS_MAX: Final = 8
+_DIGITS_MAX: Final = 16
 
 POSITION: Final = """
 select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn()
@@ -51,18 +52,17 @@ def reading(after: int | None) -> Iterator[Reading | None]:
 
 
 def parsed(text: str) -> int | None:
-    """The position that a text names, as in 0/15D6B70; None for any other text."""
-    high, slash, low = text.partition("/")
-    if not slash or not all(0 < len(half) <= _DIGITS_MAX for half in (high, low)):
-        return None
-    if not (high + low).isalnum():
-        return None
-    try:
-        return int(high, 16) << _HALF | int(low, 16)
-    except ValueError:
-        return None
+    """The position that a text names, up to 16 hexadecimal digits; None for any other text."""
+    is_one = 0 < len(text) <= _DIGITS_MAX and all(digit in hexdigits for digit in text)
+    return int(text, 16) if is_one else None
 
 
 def shown(position: int) -> str:
     """The text of a position."""
-    return f"{position >> _HALF:X}/{position & (1 << _HALF) - 1:X}"
+    return f"{position:X}"
+
+
+def read_from(answer: object) -> int:
+    """The position in PostgreSQL's answer to `POSITION`: two numbers, as in 0/15D6B70."""
+    high, _, low = str(answer).partition("/")
+    return int(high, 16) << _HALF | int(low, 16)

@@ -16,7 +16,7 @@ from voltpay.foundation.engines.postgres.positions import (
     POSITION,
     Reading,
     current_reading,
-    parsed,
+    read_from,
 )
 from voltpay.foundation.seams.clock import Clock
 
@@ -179,15 +179,9 @@ async def _asked(
         return await server.database.fetch(sql, *values)
     async with server.database.session() as session:
         rows = await session.fetch(sql, *values)
-        wanted.saw(_number(await session.fetch_value(POSITION)))
+        wanted.saw(read_from(await session.fetch_value(POSITION)))
         return rows
 
 
 async def _position_of(database: Postgres) -> int:
-    return _number(await database.fetch_value(POSITION))
-
-
-def _number(text: object) -> int:
-    position = parsed(str(text))
-    assert position is not None, text
-    return position
+    return read_from(await database.fetch_value(POSITION))
