@@ -187,12 +187,12 @@ def moved_balance():
     """The ledger adds a cent to the balances of some customers without a posting."""
     append = ledger.append
 
-    async def generous(session, entries, ids, at_ms):
-        posted = await append(session, entries, ids, at_ms)
-        for account in {each.customer for each in entries if not each.key[0].int % ONE_IN}:
+    async def generous(session, batch, at_ms):
+        posted = await append(session, batch, at_ms)
+        for account in {each.customer for each in batch.entries if not each.key[0].int % ONE_IN}:
             note(BEFALLEN, [account])
             sql = "update ledger.balance set amount_minor = amount_minor + 1 where account_id = $1"
-            await session.execute(sql, ids.accounts[account])
+            await session.execute(sql, batch.ids.accounts[account])
         return posted
 
     ledger.append = generous
