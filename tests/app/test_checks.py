@@ -160,6 +160,7 @@ def test_a_command_that_cannot_run_says_so_in_one_line(
         (["run", "ledger", "routing", "--port", "1"], "--port goes with one role"),
         (["migrate", "sideways"], "migrate does not know sideways"),
         (["dead", "show", "999"], "no dead letter has this id"),
+        (["up", "--replica"], "--replica starts a standby of the embedded PostgreSQL"),
     ],
 )
 def test_a_command_with_engines_refuses_what_it_does_not_know(

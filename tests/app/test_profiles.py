@@ -3,7 +3,7 @@
 import pytest
 
 from voltpay.app.settings import read_settings
-from voltpay.cli.main import app, main
+from voltpay.cli.main import main
 from voltpay.core.errors import Misconfigured
 
 
@@ -126,4 +126,3 @@ def test_the_option_goes_before_the_environment_and_reaches_processes_it_starts(
     lines = shown(monkeypatch, capsys, "--profile", "test")
     assert lines["profile"].startswith("profile = test ")
     assert read_settings().profile == "test"
-    assert app.registered_callback is not None

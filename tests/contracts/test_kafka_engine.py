@@ -18,6 +18,7 @@ from voltpay.foundation.engines.kafka.connect import config_of
 from voltpay.foundation.engines.kafka.consumer import KafkaConsumer
 from voltpay.foundation.engines.kafka.log import KafkaLog
 from voltpay.foundation.engines.kafka.making import Copies
+from voltpay.foundation.engines.log_errors import LogAway
 from voltpay.foundation.runtime.batch_loop import BatchLimits, BatchLoop
 from voltpay.foundation.runtime.stages import Taken
 from voltpay.foundation.seams.clock import SystemChance, SystemClock
@@ -80,6 +81,19 @@ async def test_a_topic_that_would_delete_what_is_unread_is_refused(
     await asyncio.to_thread(admin.create_topics([wanted])[wanted.topic].result)
     with pytest.raises(Misconfigured, match=r"high has retention.ms 1000: set retention.ms -1"):
         await kafka_world.log().prepare()
+
+
+async def test_a_log_as_it_was_prepared_passes_a_check(
+    kafka_world: KafkaWorld,
+) -> None:
+    await (await a_prepared_log(kafka_world)).check()
+
+
+async def test_partitions_on_too_few_brokers_are_told_by_a_check(kafka_world: KafkaWorld) -> None:
+    log = kafka_world.log(copies=Copies(1, 2))
+    await log.prepare()
+    with pytest.raises(LogAway, match=r"on fewer than 2 brokers: start those that are away"):
+        await log.check()
 
 
 async def test_more_copies_than_brokers_are_refused(kafka_world: KafkaWorld) -> None:

@@ -95,10 +95,7 @@ class Installation:
 
     def _start_engines(self) -> EmbeddedEngines | None:
         self.settings = with_sandbox(self.settings, self.ports)
-        if self.settings.is_embedded and installed_urls(self.data) is not None:
-            raise Misconfigured(
-                f"{self.data} is in use by another voltpay up", "stop it, or choose another --data"
-            )
+        self._refuse_what_cannot_be()
         self._refuse_taken_ports()
         if not self.settings.is_embedded:
             return None
@@ -119,6 +116,17 @@ class Installation:
             engines.stop()
             raise
         return engines
+
+    def _refuse_what_cannot_be(self) -> None:
+        if self.settings.is_embedded and installed_urls(self.data) is not None:
+            raise Misconfigured(
+                f"{self.data} is in use by another voltpay up", "stop it, or choose another --data"
+            )
+        if self.replica and not self.settings.is_embedded:
+            raise Misconfigured(
+                "--replica starts a standby of the embedded PostgreSQL; the settings name another",
+                "name its standbys in VOLTPAY_REPLICA_URLS",
+            )
 
     def _refuse_taken_ports(self) -> None:
         wanted = [(self.settings.host, self.settings.port, "--port")]

@@ -111,7 +111,7 @@ class Replicas:
         return rows[0][0] if rows else None
 
     async def look(self) -> None:
-        """Find out which standbys keep up. While the primary is away, all that answer do."""
+        """Find out which standbys keep up with what was seen of the primary up to now."""
         try:
             position = await _position_of(self._primary.watch)
         except DatabaseAway:
