@@ -1,6 +1,6 @@
 # Needs make, git and Python >= 3.11; the rest is fetched into .venv/ (and .uv/, if uv is missing).
 .DEFAULT_GOAL := help
-.PHONY: help demo up cluster bench bench-short test test-slow test-all soak check format docs requirements clean
+.PHONY: help demo up cluster bench bench-short bench-kafka test test-slow test-all soak check format docs requirements clean
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -p tests.noskip
@@ -27,6 +27,9 @@ bench: $(READY) ## measure this machine, Voltpay beside a bare loop, at length (
 bench-short: $(READY) ## the same with less of each: two minutes (ARGS=…)
 	$(BIN)/voltpay bench --bare benchmarks/bare.py --seconds 2 --rounds 1 --backlog 10000 \
 		--json bench.json $(ARGS)
+
+bench-kafka: $(READY) ## the log on three brokers of Kafka beside one on Redis, and how cost grows (ARGS=…)
+	PYTHONPATH=deploy $(BIN)/python benchmarks/on_kafka.py -- --backlog 20000 --growth --json bench-kafka.json $(ARGS)
 
 test: $(READY) ## run the short set of tests (ARGS=…)
 	$(PYTEST) -m "not slow" $(ARGS)

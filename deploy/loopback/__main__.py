@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from loopback.cluster import Cluster, until
@@ -38,15 +38,30 @@ def variables_for(
     return environment_of([state / ".env", DEPLOY / f"{profile}.env"], given)
 
 
-def opened(profile: str, state: Path, given: Mapping[str, str], network: int) -> Cluster:
-    """A cluster of a profile, not started yet. Its state may be there from a former time."""
+def opened(
+    profile: str,
+    state: Path,
+    given: Mapping[str, str],
+    network: int,
+    only: Sequence[str] = (),
+) -> Cluster:
+    """A cluster of a profile, not started yet. Its state may be there from a former time.
+
+    `only`: services to leave it at.
+    """
     state.mkdir(parents=True, exist_ok=True)
     # PostgreSQL runs as another user than root, and must be able to enter.
     state.chmod(0o711)
     variables = variables_for(profile, state, given, network)
     folders = {"./certs": state / "certs"}
     return Cluster(
-        DEPLOY / "compose.yaml", variables, profile, state, network=network, folders=folders
+        DEPLOY / "compose.yaml",
+        variables,
+        profile,
+        state,
+        network=network,
+        folders=folders,
+        only=only,
     )
 
 

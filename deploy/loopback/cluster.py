@@ -5,7 +5,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +23,8 @@ _STOP_S: Final = 40.0
 class Cluster:
     """Runs below `state`; `say` tells what happens. Use it with `with`.
 
-    `folders`: what stands for a folder that the file mounts, by the name that it has there.
+    `folders`: what stands for a folder that the file mounts, by the name that it has there; `only`:
+    services to leave it at.
     """
 
     def __init__(
@@ -35,12 +36,17 @@ class Cluster:
         *,
         network: int = 77,
         folders: Mapping[str, Path] | None = None,
+        only: Sequence[str] = (),
         say: Callable[[str], None] = print,
     ) -> None:
         self.state = state
         self._resolver = f"127.{network}.255.1"
         instances = read(compose, variables, profile, Places(state, network, dict(folders or {})))
-        self.instances = {instance.name: instance for instance in instances}
+        self.instances = {
+            instance.name: instance
+            for instance in instances
+            if not only or instance.service in only
+        }
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._programs: dict[str, Program] = {}
         self._wanted: set[str] = set()
@@ -113,6 +119,15 @@ class Cluster:
             self._say(f"{name} does not end: it is killed")
             process.kill()
             process.wait()
+
+    def replace(self, name: str, environment: Mapping[str, str]) -> None:
+        """Drain an instance and start it with more in its environment: as another image's code."""
+        self.stop(name)
+        with self._lock:
+            before = self._programs[name]
+            told = {**before.environment, **environment}
+            self._programs[name] = Program(before.command, told, before.launcher)
+        self.start(name)
 
     def kill(self, name: str) -> None:
         """As a crash does: by SIGKILL; it is started again."""

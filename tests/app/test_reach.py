@@ -1,7 +1,8 @@
 """Where an engine is, as a URL says it, and who answers there."""
 
-import socket
+import socketserver
 import threading
+from typing import ClassVar
 
 import pytest
 
@@ -39,18 +40,28 @@ def test_an_engine_is_shown_without_its_password_and_asked_where_it_is(url, engi
     ],
 )
 def test_who_answers_is_told_by_the_first_bytes(answers, speaks):
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = threading.Thread(target=answer, args=(server, answers), daemon=True)
+    with Server(("127.0.0.1", 0), Answer) as server:
+        server.answers = answers
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        assert spoken_at(server.getsockname()) == speaks
+        try:
+            assert spoken_at(server.server_address) == speaks
+        finally:
+            server.shutdown()
+            thread.join()
 
 
-def answer(server, answers):
-    """Two callers, each with its answer to the first bytes that it sends."""
-    for _ in range(2):
-        line, _ = server.accept()
-        with line:
-            line.sendall(answers.get(line.recv(64)[:4], b""))
+class Server(socketserver.TCPServer):
+    """Callers one after the other, each with its answer to the first bytes that it sends."""
+
+    answers: ClassVar[dict[bytes, bytes]] = {}
+
+
+class Answer(socketserver.BaseRequestHandler):
+    """One caller's answer."""
+
+    def handle(self):
+        self.request.sendall(self.server.answers.get(self.request.recv(64)[:4], b""))
 
 
 def test_a_name_that_none_can_have_is_nobody():

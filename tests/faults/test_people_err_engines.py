@@ -87,6 +87,7 @@ def test_an_url_that_nothing_can_connect_to_is_refused(tmp_path, urls, command, 
     assert "geheim" not in line
 
 
+@pytest.mark.parametrize("command", [("migrate", "up"), ("run", "ledger"), ("up",)])
 def test_a_standby_that_nothing_can_connect_to_is_refused(tmp_path, urls, command):
     settings = urls | {"VOLTPAY_REPLICA_URLS": '["mysql://me:geheim@h"]'}
     line = refused_to(tmp_path, command, settings)

@@ -265,5 +265,5 @@ async def test_the_schema_documents_every_answer(stand: Stand) -> None:
     }
     assert {path: set(item["get"]["responses"]) for path, item in paths.items()} == expected
     names = {p["name"] for p in paths["/payments-summary"]["get"]["parameters"]}
-    assert names == {"from", "to", "currency"}
+    assert names == {"from", "to", "currency", "Voltpay-After"}
     assert "Voltpay-Complete" in paths["/payments-summary"]["get"]["responses"]["200"]["headers"]

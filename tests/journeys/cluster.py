@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import functools
+import json
 import os
 import shutil
 import subprocess
@@ -9,6 +11,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,12 +22,15 @@ from tests.gateway.conftest import haproxy
 
 from loopback.__main__ import opened, serves
 from loopback.cluster import Cluster, until
+from voltpay.app.roles import role_named
 from voltpay.cli.demo.load import Load
 from voltpay.services.reconciliation.history import History
 
 NETWORK = 78
 GENEROUS = {"RATE_PER_S": "100000", "CONNECTIONS_MAX": "4096"}
 """One client makes all of the load: what is meant for one of many does not bind it."""
+ROLL_PAUSE_S = 2
+"""The gateway looks every half second, and sends to a new process after two looks."""
 ROLES = ("ingest", "routing", "ledger", "projection", "inquiry")
 
 
@@ -42,11 +48,11 @@ class Wide:
         own = {name: value for name, value in os.environ.items() if "VOLTPAY" not in name}
         return own | dict(self.cluster.instances[f"{service}-1"].environment)
 
-    def run(self, *words: str) -> "subprocess.CompletedProcess[str]":
-        """`voltpay WORDS` as the owner of the schema."""
+    def run(self, *words: str, **more: str) -> "subprocess.CompletedProcess[str]":
+        """`voltpay WORDS` as the owner of the schema, with more in its environment."""
         return subprocess.run(
             [sys.executable, "-m", "voltpay", *words],
-            env=self.environment(),
+            env=self.environment() | more,
             capture_output=True,
             text=True,
             check=False,
@@ -62,6 +68,32 @@ class Wide:
                 return done.stdout
             assert time.monotonic() < end, done.stdout[-6_000:] + done.stderr
             time.sleep(1)
+
+    def release_of(self, name: str) -> str:
+        """The version of the code that an instance runs."""
+        with urllib.request.urlopen(f"{self._url_of(name)}/schema", timeout=5) as told:
+            return str(json.load(told)["info"]["version"])
+
+    def _url_of(self, name: str) -> str:
+        instance = self.cluster.instances[name]
+        role = role_named(instance.service)
+        assert role is not None
+        return f"http://{instance.address}:{role.port}"
+
+    def roll(self, code: str, version: str) -> None:
+        """Replace every role's processes one by one, each once the one before it is ready."""
+        for role in ROLES:
+            for number in (1, 2):
+                name = f"{role}-{number}"
+                self.cluster.replace(name, {"PYTHONPATH": code})
+                until(functools.partial(self.is_ready, name), 60, f"{name} of {version}")
+                assert self.release_of(name) == version
+                time.sleep(ROLL_PAUSE_S)
+
+    def is_ready(self, name: str) -> bool:
+        """Whether an instance says that it can be sent requests."""
+        with urllib.request.urlopen(f"{self._url_of(name)}/readyz", timeout=5) as told:
+            return told.status == 200
 
     def leader(self) -> str:
         """The instance of a broker that leads partitions."""

@@ -5,15 +5,29 @@ standby are killed, and members of the groups join and leave; then all must add 
 """
 
 import time
+from pathlib import Path
 
 import pytest
+from tests import next_release
 from tests.brokers import free_ports
 from tests.journeys import cluster
+
+import voltpay
 
 RATE_PER_S = 360
 PAYMENTS = 100_000
 STORM_S = 60
 STORM_EVERY_S = 2
+EXPAND = f"""-- serves: {next_release.LAST}
+alter table inquiry.payment add column note text not null default '';
+alter table ledger.payment add column note text not null default '';
+alter table routing.attempt add column note text;
+"""
+CONTRACT = """
+alter table inquiry.payment drop column note;
+alter table ledger.payment drop column note;
+alter table routing.attempt drop column note;
+"""
 
 
 @pytest.fixture(scope="module")
@@ -82,4 +96,31 @@ def test_with_two_of_three_brokers_down_nothing_is_promised_that_is_not_kept(wid
             wide.cluster.start(name)
         promised = load.accepted
         until_accepted(load, promised + 500)
+    wide.reconciled(asked)
+
+
+@pytest.mark.slow
+def test_a_newer_release_comes_beside_the_old_one_and_goes_again(wide, tmp_path, record_property):
+    newer = next_release.made(tmp_path / "next", EXPAND, CONTRACT)
+    next_release.change(
+        newer / "voltpay" / "core" / "messages.py",
+        '    declined: str = ""\n',
+        '    declined: str = ""\n    note: str = "of the next release"\n',
+    )
+    code = Path(voltpay.__file__).parents[1]
+    asked = wide.state / "rolled.history"
+    with wide.load(100, 33, asked) as load:
+        until_accepted(load, 500)
+        migrated = wide.run("migrate", "up", PYTHONPATH=str(newer))
+        assert f"applied: {next_release.REVISION}" in migrated.stdout, migrated.stderr
+        wide.roll(str(newer), next_release.VERSION)
+        until_accepted(load, load.accepted + 500)
+        wide.roll(str(code), voltpay.__version__)
+        until_accepted(load, load.accepted + 500)
+    record_property("answers while releases changed", dict(load.statuses))
+    # 422: another amount under the same id, which the load sends on purpose.
+    assert load.statuses.keys() <= {"202", "422"}, load.statuses
+    wide.reconciled(asked)
+    undone = wide.run("migrate", "down", next_release.LAST, "--destroy-data", PYTHONPATH=str(newer))
+    assert undone.returncode == 0, undone.stderr
     wide.reconciled(asked)

@@ -1,11 +1,12 @@
 """The history of the schemas: up, down, kept in the database, refused where it does not fit."""
 
 import asyncio
+import contextlib
 import io
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,19 @@ import asyncpg
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
+from tests import next_release
 
 from voltpay.core.errors import Misconfigured
 from voltpay.foundation.engines.postgres.pool import DatabaseAway, DatabaseRefused
-from voltpay.migrations import migrate_down, migrate_up, needs_migration, scripts, status
+from voltpay.migrations import (
+    migrate_down,
+    migrate_up,
+    needs_migration,
+    newer_than_this,
+    runner,
+    scripts,
+    status,
+)
 from voltpay.migrations.runner import alembic_config
 
 ALL = [script.revision for script in scripts.scripts()]
@@ -43,6 +53,16 @@ def planted(monkeypatch: pytest.MonkeyPatch, folder: Path, name: str, sql: str) 
         (folder / path.name).write_text(path.read_text())
     (folder / name).write_text(sql)
     monkeypatch.setattr(scripts, "SQL", folder)
+
+
+@contextlib.contextmanager
+def planted_next(monkeypatch: pytest.MonkeyPatch, folder: Path, sql: str) -> Iterator[None]:
+    """A release whose history has a script more."""
+    copy = next_release.made(folder / "next", sql, "drop schema later;")
+    with monkeypatch.context() as patched:
+        patched.setattr(scripts, "SQL", copy / "voltpay" / "migrations" / "sql")
+        patched.setattr(runner, "_SETTINGS", copy / "voltpay" / "migrations" / "alembic.ini")
+        yield
 
 
 def test_an_empty_database_is_migrated_to_the_head(empty_database_url: str) -> None:
@@ -128,6 +148,32 @@ def test_a_database_of_a_newer_version_is_refused(
     )
     with pytest.raises(Misconfigured, match=r"newer schema \(0099\).*: upgrade voltpay"):
         question(database_url)
+
+
+def test_a_newer_database_that_still_serves_this_version_is_gone_on_with(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with planted_next(monkeypatch, tmp_path, f"-- serves: {ALL[-1]}\ncreate schema later;"):
+        assert migrate_up(database_url) == ["0009"]
+    assert status(database_url)[-1].revision == ALL[-1]
+    assert not needs_migration(database_url)
+    assert newer_than_this(database_url) == ["0009"]
+    for migrate in (migrate_up, lambda url: migrate_down(url, "-1")):
+        with pytest.raises(Misconfigured, match=r"newer schema \(0009\).*: upgrade voltpay"):
+            migrate(database_url)
+    with planted_next(monkeypatch, tmp_path, f"-- serves: {ALL[-1]}\ncreate schema later;"):
+        assert migrate_down(database_url, "-1") == ["0009"]
+    assert newer_than_this(database_url) == []
+    assert migrate_up(database_url) == []
+
+
+def test_a_newer_database_that_serves_only_a_version_between_is_refused(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with planted_next(monkeypatch, tmp_path, "-- serves: 0009\ncreate schema later;"):
+        migrate_up(database_url)
+    with pytest.raises(Misconfigured, match=r"newer schema \(0009\)"):
+        needs_migration(database_url)
 
 
 def test_a_revision_that_there_is_not_is_refused(database_url: str) -> None:

@@ -180,6 +180,6 @@ def refuse_old_schema(settings: Settings) -> None:
 
 
 def refuse_newer_schema(settings: Settings) -> None:
-    """Raise Misconfigured when the database is ahead of this code; if it is away, wait."""
+    """Raise Misconfigured when the database does not serve this code any more; if away, wait."""
     with suppress(Unavailable):
         status(settings.database_url.get_secret_value())

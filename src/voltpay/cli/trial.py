@@ -1,10 +1,11 @@
 """A whole Voltpay of its own, in a folder and on free ports: for the demo and the benchmark."""
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import Final
@@ -16,13 +17,19 @@ from voltpay.core.errors import Misconfigured
 
 __all__ = ["free_ports", "started"]
 
+NOTHING_MORE: Final[Mapping[str, str]] = {}
 _START_S: Final = 60.0
 _STOP_S: Final = 25.0
 
 
 @contextlib.contextmanager
-def started(folder: Path, ports: list[int], console: Console) -> Iterator[subprocess.Popen[bytes]]:
-    """A `voltpay up` of its own; stopped by SIGTERM afterwards."""
+def started(
+    folder: Path,
+    ports: list[int],
+    console: Console,
+    environment: Mapping[str, str] = NOTHING_MORE,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A `voltpay up` of its own, with more in its environment; stopped by SIGTERM afterwards."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -32,14 +39,7 @@ def started(folder: Path, ports: list[int], console: Console) -> Iterator[subpro
     output = folder / "up.out"
     command = [sys.executable, "-m", "voltpay", "up", "--data", str(folder)]
     command += ["--port", str(ports[0]), "--sandbox-ports", f"{ports[1]},{ports[2]}"]
-    with output.open("wb") as out:
-        process = subprocess.Popen(  # noqa: S603
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
-            start_new_session=True,
-        )
+    process = _spawned(command, output, environment)
     try:
         with console.status("starting PostgreSQL, Valkey and the roles"):
             _await_up(process, output)
@@ -50,6 +50,20 @@ def started(folder: Path, ports: list[int], console: Console) -> Iterator[subpro
             process.wait(_STOP_S)
         except subprocess.TimeoutExpired:
             process.kill()
+
+
+def _spawned(
+    command: Sequence[str], output: Path, environment: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    with output.open("wb") as out:
+        return subprocess.Popen(  # noqa: S603
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+            env={**os.environ, **environment},
+        )
 
 
 def _await_up(process: subprocess.Popen[bytes], output: Path) -> None:

@@ -14,7 +14,7 @@ from voltpay.cli.installation import ConfigOption, DataOption, data_folder, foun
 from voltpay.cli.reconciling import reconcile as reconcile_house
 from voltpay.core.errors import Misconfigured
 from voltpay.foundation.engines.embedded import installed_urls
-from voltpay.migrations import migrate_down, status
+from voltpay.migrations import migrate_down, newer_than_this, status
 from voltpay.services.reconciliation.history import read_history
 from voltpay.services.reconciliation.report import json_of, lines_of
 from voltpay.services.reconciliation.sources import Window
@@ -76,6 +76,8 @@ def _tell_status(url: str) -> None:
         when = f"applied {step.applied_at} by {step.who}" if step.applied_at else "-"
         changed = "  CHANGED SINCE" if step.is_changed else ""
         typer.echo(f"{step.revision} {step.name:<24} {when}{changed}")
+    for revision in newer_than_this(url):
+        typer.echo(f"{revision} of a newer release, which this one can go on beside")
 
 
 def _refuse_careless(

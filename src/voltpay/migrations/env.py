@@ -14,8 +14,8 @@ from voltpay.migrations import history
 from voltpay.migrations.scripts import script_of
 
 _WRITE_DOWN = text(
-    "insert into migrations.history (revision, direction, checksum, who)"
-    " values (:revision, :direction, :checksum, :who)"
+    "insert into migrations.history (revision, direction, checksum, who, serves)"
+    " values (:revision, :direction, :checksum, :who, :serves)"
 )
 
 
@@ -62,6 +62,7 @@ def _write_down(ctx: MigrationContext, step: MigrationInfo, *_: object, **__: ob
         "direction": direction,
         "checksum": script_of(revision).checksum(direction),
         "who": history.whoami(),
+        "serves": script_of(revision).serves(),
     }
     ctx.connection.execute(_WRITE_DOWN, row)
     context.config.attributes.setdefault("done", []).append(revision)

@@ -27,9 +27,12 @@ create table if not exists migrations.history (
     who       text           not null,
     at        timestamptz(3) not null default clock_timestamp()
 );
+-- The oldest revision whose code may go on beside it; null: its own.
+alter table migrations.history add column if not exists serves text;
 """
 _HELD: Final = """
-select distinct on (revision) revision, direction, checksum, who, at
+select distinct on (revision) revision, direction, checksum, who, at,
+       coalesce(to_jsonb(history) ->> 'serves', revision) as serves
   from migrations.history order by revision, id desc
 """
 _CONNECT_TIMEOUT_S: Final = 5
@@ -58,9 +61,20 @@ class Step:
 def status(url: str) -> list[Step]:
     """Every script, oldest first, with what the database knows of it.
 
-    Raises Misconfigured if the database has scripts that this Voltpay does not know.
+    Raises Misconfigured if the database has scripts that this Voltpay does not know, unless they
+    say that they serve it all the same: a release beside a newer one.
     """
     return _steps_of(asyncio.run(_fetched(url)))
+
+
+def newer_than_this(url: str) -> list[str]:
+    """Revisions of the database that this Voltpay does not know, oldest first.
+
+    Raises Misconfigured unless each of them serves it.
+    """
+    rows = asyncio.run(_fetched(url))
+    _steps_of(rows)
+    return sorted(_newer(rows))
 
 
 def needs_migration(url: str) -> bool:
@@ -84,13 +98,16 @@ async def alone(url: str) -> AsyncIterator[None]:
     """Keep other migrators of the database away, and the history at hand and as it was applied.
 
     Raises MigrationRuns after a minute of waiting, Misconfigured if the files are not those that
-    were applied.
+    were applied, or not all of them.
     """
     connection = await connected(url)
     try:
         async with translated():
             await _lock(connection)
-            _refuse_changed(_steps_of(await _fetch(connection)))
+            rows = await _fetch(connection)
+            _refuse_changed(_steps_of(rows))
+            if newer := _newer(rows):
+                raise _too_new(max(newer))
             await connection.execute(_MAKE)
         yield
     finally:
@@ -130,16 +147,27 @@ async def _lock(connection: asyncpg.Connection) -> None:
         await asyncio.sleep(_LOCK_POLL_S)
 
 
+def _applied(rows: Sequence[Row]) -> dict[str, Row]:
+    return {row["revision"]: row for row in rows if row["direction"] == "up"}
+
+
+def _newer(rows: Sequence[Row]) -> set[str]:
+    return _applied(rows).keys() - {script.revision for script in scripts()}
+
+
+def _too_new(revision: str) -> Misconfigured:
+    return Misconfigured(
+        f"the data is of a newer schema ({revision}) than this Voltpay knows", "upgrade voltpay"
+    )
+
+
 def _steps_of(rows: Sequence[Row]) -> list[Step]:
     """Scripts beside the last row of each in the database's history."""
-    applied = {row["revision"]: row for row in rows if row["direction"] == "up"}
+    applied = _applied(rows)
     known = scripts()
-    newer = applied.keys() - {script.revision for script in known}
-    if newer:
-        raise Misconfigured(
-            f"the data is of a newer schema ({max(newer)}) than this Voltpay knows",
-            "upgrade voltpay",
-        )
+    for revision in sorted(_newer(rows), reverse=True):
+        if applied[revision]["serves"] > known[-1].revision:
+            raise _too_new(revision)
     steps = []
     for script in known:
         row = applied.get(script.revision)

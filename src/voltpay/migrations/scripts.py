@@ -8,6 +8,7 @@ from typing import Final
 
 SQL: Final = Path(__file__).parent / "sql"
 _UP: Final = re.compile(r"^(\d{4})_([a-z0-9_]+)\.up\.sql$")
+_SERVES: Final = re.compile(r"\A-- serves: (\d{4})$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,13 @@ class Script:
     def checksum(self, direction: str) -> str:
         """SHA-256 of those statements, in hexadecimal."""
         return hashlib.sha256(self.sql(direction).encode()).hexdigest()
+
+    def serves(self) -> str:
+        """The oldest revision whose code may go on once this is applied: its own, or as its first
+        line says, `-- serves: 0008`, where it only adds what that code can pass by.
+        """
+        said = _SERVES.search(self.sql("up"))
+        return said[1] if said else self.revision
 
 
 def scripts() -> list[Script]:

@@ -5,7 +5,7 @@ rounds; a ratio is of two measurements of the same round.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated, Final
@@ -14,12 +14,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from voltpay.cli.bench import growth as growing
 from voltpay.cli.bench import machine, once
 from voltpay.cli.bench import round as rounded
 from voltpay.cli.bench.bare import BareFigures, bare_figures
 from voltpay.cli.bench.figures import Figure, Report, read, rows, written
 from voltpay.cli.bench.round import Say, Values
-from voltpay.cli.bench.wanted import BARE, WANTED, unit_of
+from voltpay.cli.bench.wanted import BARE, ON_KAFKA, WANTED, unit_of
 from voltpay.foundation.runtime.lifecycle import spare_the_collector
 
 _ProgramOption = Annotated[
@@ -29,6 +30,12 @@ _FillOption = Annotated[
     Path | None, typer.Option(help="What fills in --payments: as benchmarks/fill.py does")
 ]
 _BacklogOption = Annotated[int, typer.Option(min=0, help="Payments that wait to be drained")]
+_KafkaOption = Annotated[
+    str | None, typer.Option(help="kafka://… on which to measure, too, beside Redis")
+]
+_GrowthOption = Annotated[
+    bool, typer.Option("--growth", help="How cost grows: clients, backlog, processes, partitions")
+]
 _StrictOption = Annotated[bool, typer.Option("--strict", help="Exit with 1 if a floor is missed")]
 _BACKLOG: Final = 100_000
 
@@ -46,6 +53,8 @@ def bench(
     fill: _FillOption = None,
     payments: Annotated[int, typer.Option(min=0, help="Payments to fill in, once a run")] = 0,
     minutes: Annotated[float, typer.Option(min=0, help="Minutes at 1,000/s for memory")] = 0,
+    kafka: _KafkaOption = None,
+    growth: _GrowthOption = False,
     long: Annotated[bool, typer.Option(help="What takes minutes, too: the challenge")] = False,
     json: Annotated[Path | None, typer.Option(help="Write the figures here, too")] = None,
     compare: Annotated[Path | None, typer.Option(help="Figures of a run before")] = None,
@@ -53,19 +62,18 @@ def bench(
 ) -> None:
     """Measure an installation of its own: accepting, draining, the whole, parts, memory, start.
 
-    With --bare, each beside a loop that does only the hops.
+    With --bare, each beside a loop that does only the hops; with --kafka, on a log there, too.
     """
-    console = Console()
     older = read(compare) if compare else None
     spare_the_collector()
-    run = _Run(console, json)
+    run = _Run(Console(), json)
     for number in range(rounds):
-        run.round(f"round {number + 1} of {rounds}", bare, seconds, backlog)
+        run.round(f"round {number + 1} of {rounds}", bare, kafka, seconds, backlog)
+    if growth:
+        growing.measure(run.values, seconds, kafka, run.telling("growth"))
     if long:
-        once.measure(run.values, seconds, fill, payments, minutes, _telling(console, "once"))
-    report = run.report()
-    _tell(console, report, older)
-    if strict and any(figure.holds is False for figure in report.figures):
+        once.measure(run.values, seconds, fill, payments, minutes, run.telling("once"))
+    if not run.told(older) and strict:
         raise SystemExit(1)
 
 
@@ -79,13 +87,15 @@ class _Run:
         self._console = console
         self._path = path
 
-    def round(self, name: str, bare: Path | None, seconds: float, backlog: int) -> None:
+    def round(
+        self, name: str, bare: Path | None, kafka: str | None, seconds: float, backlog: int
+    ) -> None:
         """One more, beside the bare loop if there is one."""
-        say = _telling(self._console, name)
+        say = self.telling(name)
         if bare is not None:
             say("the bare loop")
             self._beside.append(bare_figures(bare, seconds, backlog))
-        self._durability = rounded.measure(self.values, seconds, backlog, say)
+        self._durability = rounded.measure(self.values, seconds, backlog, kafka, say)
         self.report()
 
     def report(self) -> Report:
@@ -96,34 +106,45 @@ class _Run:
             self._path.write_bytes(written(report))
         return report
 
+    def told(self, older: Report | None) -> bool:
+        """Show it, beside an older one; whether no floor is missed."""
+        report = self.report()
+        _tell(self._console, report, older)
+        return all(figure.holds is not False for figure in report.figures)
 
-def _telling(console: Console, where: str) -> Say:
-    began = perf_counter()
+    def telling(self, where: str) -> Say:
+        """What shows how far a part of it is."""
+        began = perf_counter()
 
-    def say(what: str) -> None:
-        passed_s = perf_counter() - began
-        console.print(f"{where}, {passed_s:4.0f} s: {what}", highlight=False)
+        def say(what: str) -> None:
+            passed_s = perf_counter() - began
+            self._console.print(f"{where}, {passed_s:4.0f} s: {what}", highlight=False)
 
-    return say
+        return say
 
 
 def _figures(values: Values, beside: list[BareFigures]) -> list[Figure]:
+    held: dict[str, list[float]] = {
+        name: [getattr(each, theirs) for each in beside] for name, theirs in BARE.items()
+    }
+    # What is on Kafka is held against the same on Redis.
+    held |= {ON_KAFKA + name: measured for name, measured in values.items()}
     return [
-        Figure(
-            name,
-            unit_of(name),
-            measured,
-            [getattr(each, BARE[name]) for each in beside] if name in BARE else (),
-            WANTED.get(name),
-        )
+        Figure(name, unit_of(name), measured, _pairs(measured, held.get(name)), WANTED.get(name))
         for name, measured in values.items()
     ]
 
 
+def _pairs(measured: Sequence[float], held: Sequence[float] | None) -> Sequence[float]:
+    """What it is held against, if that was measured in every round."""
+    return held if held and len(held) == len(measured) and all(held) else ()
+
+
 def _tell(console: Console, report: Report, older: Report | None) -> None:
-    columns = ("measured", "median (least to most)", "of bare", "floor", "since")
+    columns = ("measured", "median (least to most)", "ratio", "floor", "since")
     table = Table(*columns, title="voltpay bench")
     for row in rows(report, older):
         table.add_row(*row)
     console.print(table)
+    console.print("ratio: to the bare loop; on Kafka, to the same on Redis")
     console.print(" ".join(f"{name}={value}" for name, value in report.durability.items()))

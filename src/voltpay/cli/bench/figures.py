@@ -29,7 +29,9 @@ class Wanted(Struct, frozen=True):
 
 
 class Figure(Struct, frozen=True):
-    """One thing that was measured: a value a round, and what the bare loop did in that round."""
+    """One thing that was measured: a value a round, and what it is held against in that round:
+    the bare loop, or for a figure on Kafka the same on Redis.
+    """
 
     name: str
     unit: str
@@ -44,7 +46,7 @@ class Figure(Struct, frozen=True):
 
     @property
     def ratio(self) -> float | None:
-        """Median of the rounds' own ratios to the bare loop."""
+        """Median of the rounds' own ratios to what it is held against."""
         if not self.bare:
             return None
         return statistics.median(
@@ -82,7 +84,7 @@ def read(path: Path) -> Report:
 
 
 def rows(report: Report, older: Report | None = None) -> Iterator[Rows]:
-    """A row a figure: name, median with spread, ratio to bare, floor and goal, change since."""
+    """A row a figure: name, median with spread, ratio, floor and goal, change since."""
     before = {figure.name: figure for figure in older.figures} if older else {}
     for figure in report.figures:
         yield (

@@ -33,11 +33,12 @@ def memory_mib(folder: Path) -> float | None:
     if not Path("/proc/self/smaps_rollup").exists():
         return None
     supervisor = int((folder / "supervisor.pid").read_text().split()[0])
-    total = sum(_pss_kib(pid) for pid in _family(supervisor))
+    total = sum(_pss_kib(pid) for pid in family(supervisor))
     return total / _MIB
 
 
-def _family(pid: int) -> set[int]:
+def family(pid: int) -> set[int]:
+    """A process and all that stem from it."""
     parents: dict[int, int] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:

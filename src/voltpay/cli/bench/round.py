@@ -1,26 +1,23 @@
 """One round: an installation of its own, everything measured on it once, beside its bare loop."""
 
 import asyncio
-import shutil
-import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from itertools import cycle
-from pathlib import Path
 from typing import Final
 
 import uvloop
-from rich.console import Console
 
 from voltpay.app.house import House
 from voltpay.app.settings import Settings
 from voltpay.cli.bench import machine, parts, whole
 from voltpay.cli.bench.crowd import Burst, opened
 from voltpay.cli.bench.fresh import freshness
+from voltpay.cli.bench.installed import Installed, installed
 from voltpay.cli.bench.moments import steady
 from voltpay.cli.bench.requests import accounts_paid, get, payments
-from voltpay.cli.installation import found, opened_house
-from voltpay.cli.trial import free_ports, started
+from voltpay.cli.bench.wanted import ON_KAFKA
+from voltpay.cli.installation import opened_house
 
 Values = defaultdict[str, list[float]]
 Say = Callable[[str], None]
@@ -30,20 +27,20 @@ _ACCOUNTS_ASKED: Final = 64
 _WARM_S: Final = 0.3
 
 
-def measure(values: Values, seconds: float, backlog: int, say: Say) -> Mapping[str, str]:
+def measure(
+    values: Values, seconds: float, backlog: int, kafka: str | None, say: Say
+) -> Mapping[str, str]:
     """Measure a round; gives what the engines say of their durability."""
-    folder = Path(tempfile.mkdtemp(prefix="voltpay-bench-"))
-    ports = free_ports(3)
-    try:
-        say("start an installation")
-        with started(folder, ports, Console(quiet=True)), found(folder, None) as settings:
-            memory = machine.memory_mib(folder)
-            if memory is not None:
-                values["memory, idle"].append(memory)
-            url = f"http://127.0.0.1:{ports[0]}"
-            durability = uvloop.run(_all(values, settings, url, seconds, backlog, say))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    say("start an installation")
+    with installed() as made:
+        memory = machine.memory_mib(made.folder)
+        if memory is not None:
+            values["memory, idle"].append(memory)
+        durability = uvloop.run(_all(values, made, seconds, backlog, say))
+    if kafka is not None:
+        say("start an installation on Kafka")
+        with installed(kafka=kafka) as made:
+            durability |= uvloop.run(_on_kafka(values, made, seconds, backlog, say))
     say("the ledger alone, on engines that do nothing else")
     with parts.database_alone() as database:
         uvloop.run(_ledger(values, database, seconds / 4))
@@ -54,22 +51,43 @@ def measure(values: Values, seconds: float, backlog: int, say: Say) -> Mapping[s
 
 
 async def _all(
-    values: Values, settings: Settings, url: str, seconds: float, backlog: int, say: Say
-) -> Mapping[str, str]:
-    async with opened_house(settings, "bench") as house:
-        say("accept alone, while both processors fail")
-        await _accept(values, settings, url, seconds)
-        say(f"a backlog of {backlog:,}" if backlog else "the backlog of it")
-        waiting = await whole.filled(house, settings, url, backlog)
-        drained = await whole.drained(house, settings, waiting)
-        values["drain"].append(drained.per_s)
-        values["outage noticed to be over"].append(drained.noticed_s)
-        say("all at work")
-        await _whole(values, house, settings, url, seconds)
+    values: Values, made: Installed, seconds: float, backlog: int, say: Say
+) -> dict[str, str]:
+    async with opened_house(made.settings, "bench") as house:
+        await _payments(values, house, made, seconds, backlog, say)
         say("answers")
-        await _answers(values, url, seconds / 4)
+        await _answers(values, made.url, seconds / 4)
         values["choices, explained"].append(parts.choices_per_s(seconds / 4))
         return await durability_of(house)
+
+
+async def _on_kafka(
+    values: Values, made: Installed, seconds: float, backlog: int, say: Say
+) -> dict[str, str]:
+    there: Values = defaultdict(list)
+    async with opened_house(made.settings, "bench") as house:
+        await _payments(there, house, made, seconds, backlog, lambda what: say(ON_KAFKA + what))
+        durability = await house.engines.admin.durability()
+    for name, measured in there.items():
+        values[ON_KAFKA + name] += measured
+    return {ON_KAFKA + name: value for name, value in durability.items()}
+
+
+async def _payments(
+    values: Values, house: House, made: Installed, seconds: float, backlog: int, say: Say
+) -> None:
+    settings, url = made.settings, made.url
+    say("accept alone, while both processors fail")
+    await _accept(values, settings, url, seconds)
+    say(f"a backlog of {backlog:,}" if backlog else "the backlog of it")
+    waiting = await whole.filled(house, settings, url, backlog)
+    drained = await whole.drained(house, settings, waiting)
+    values["drain"].append(drained.per_s)
+    for kind, micros in drained.micros.items():
+        values[f"CPU of a payment in the drain: {kind}"].append(micros)
+    values["outage noticed to be over"].append(drained.noticed_s)
+    say("all at work")
+    await _whole(values, house, settings, url, seconds)
 
 
 async def _accept(values: Values, settings: Settings, url: str, seconds: float) -> None:
@@ -126,7 +144,7 @@ async def _ledger(values: Values, database: str, seconds: float) -> None:
         values["ledger, with a fee: four postings"].append(four)
 
 
-async def durability_of(house: House) -> Mapping[str, str]:
+async def durability_of(house: House) -> dict[str, str]:
     """What the engines themselves say of their settings."""
     database = house.engines.primary("bench", size_max=1)
     try:

@@ -5,6 +5,8 @@ from typing import Final
 
 from voltpay.cli.bench.figures import Wanted
 
+ON_KAFKA: Final = "on Kafka: "
+"""Before the names of figures of an installation whose log is there."""
 _HALF: Final = Wanted(0.5, 0.7, is_ratio=True)
 _CACHED: Final = Wanted(10_000, 12_000)
 _SUMMARY: Final = Wanted(10, 5, is_most=True)
@@ -56,6 +58,7 @@ BARE: Final[Mapping[str, str]] = {
 """Figures that the bare loop has, too, and what it calls them."""
 
 _UNITS: Final = {
+    "CPU of": "µs",
     "accept at": "ms",
     "fresh at": "ms",
     "summary of": "ms",
@@ -71,4 +74,7 @@ _UNITS: Final = {
 
 def unit_of(name: str) -> str:
     """The unit of a figure; most are so many a second."""
-    return next((unit for start, unit in _UNITS.items() if name.startswith(start)), "/s")
+    bare = name.removeprefix(ON_KAFKA)
+    if bare.startswith("by "):
+        return {"accept, p99": "ms", "CPU a payment": "µs"}.get(bare.rpartition(": ")[2], "/s")
+    return next((unit for start, unit in _UNITS.items() if bare.startswith(start)), "/s")

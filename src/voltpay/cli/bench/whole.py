@@ -1,7 +1,7 @@
 """A whole installation at work: accepting, draining, all at once, how soon it answers."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from time import perf_counter
 from typing import Final
 
@@ -10,6 +10,7 @@ from msgspec import Struct
 from voltpay.app.house import House
 from voltpay.app.settings import Settings
 from voltpay.app.topology import STAGES
+from voltpay.cli.bench.cost import cpu_s, micros_each
 from voltpay.cli.bench.crowd import Burst, closed
 from voltpay.cli.bench.requests import payments
 from voltpay.core.errors import Broken
@@ -35,16 +36,25 @@ class Whole(Struct, frozen=True):
 
 
 class Drained(Struct, frozen=True):
-    """Payments a second from the first charge after an outage, and how late that was."""
+    """Payments a second from the first charge after an outage, and how late that was.
+
+    `micros`: CPU a payment to the read model, by role and engine, where the system tells.
+    """
 
     per_s: float
     noticed_s: float
+    micros: Mapping[str, float]
 
 
 async def accepted(settings: Settings, url: str, clients: int, seconds: float) -> Burst:
     """Accept alone: both processors fail meanwhile, so that routing has nothing to do."""
     await _let_fail(settings, failing=True)
     return await closed(url, payments(url), clients=clients, seconds=seconds)
+
+
+async def fail(settings: Settings) -> None:
+    """Let both processors fail, so that what is accepted waits."""
+    await _let_fail(settings, failing=True)
 
 
 async def filled(house: House, settings: Settings, url: str, count: int) -> int:
@@ -67,11 +77,11 @@ async def drained(house: House, settings: Settings, count: int) -> Drained:
         await asyncio.sleep(_POLL_S)
         if await house.engines.log.ends(settings.topics.settled) != settled:
             break
-    first = perf_counter()
+    first, before = perf_counter(), cpu_s()
     await _until_empty(house, settings, TO_POSTED)
     per_s = count / (perf_counter() - first)
     await _until_empty(house, settings, TO_READ_MODEL)
-    return Drained(per_s, first - began)
+    return Drained(per_s, first - began, micros_each(before, cpu_s(), count))
 
 
 async def all_at_once(house: House, settings: Settings, url: str, seconds: float) -> Whole:

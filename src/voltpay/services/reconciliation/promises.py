@@ -13,11 +13,13 @@ def of_promises(evidence: Evidence) -> Iterator[Difference]:
     """
     asked = {each.payment_id: each for each in evidence.asked}
     told = [each.payment_id for each in asked.values() if each.outcome == "ok"]
+    # Made once: of a hundred thousand payments, thousands may be in each of these.
+    known = {*evidence.conflicts, *evidence.on_log, *evidence.dead.values()}
+    held = known | {*evidence.discarded, *evidence.ledger, *_under_way(evidence)}
     for payment_id in dict.fromkeys([*told, *evidence.promised]):
-        if payment_id not in evidence.ledger and not _is_held(evidence, payment_id):
+        if payment_id not in held:
             yield Difference("lost", str(payment_id), "answered with 202, and in no store")
     for payment_id, each in asked.items():
-        known = {*evidence.conflicts, *evidence.on_log, *evidence.dead.values()}
         if each.others_minor and payment_id not in known:
             detail = f"202 for {each.amount_minor} and for {sorted(each.others_minor)}"
             yield Difference("promised twice", str(payment_id), detail)
@@ -25,14 +27,10 @@ def of_promises(evidence: Evidence) -> Iterator[Difference]:
         yield from _of_booking(payment_id, posted, asked.get(payment_id))
 
 
-def _is_held(evidence: Evidence, payment_id: UUID) -> bool:
-    return (
-        any(each.holds for each in evidence.attempts.get(payment_id, ()))
-        or payment_id in evidence.on_log
-        or payment_id in evidence.conflicts
-        or payment_id in evidence.dead.values()
-        or payment_id in evidence.discarded
-    )
+def _under_way(evidence: Evidence) -> Iterator[UUID]:
+    for payment_id, attempts in evidence.attempts.items():
+        if any(each.holds for each in attempts):
+            yield payment_id
 
 
 def _of_booking(payment_id: UUID, posted: Posted, asked: Asked | None) -> Iterator[Difference]:
