@@ -14,7 +14,7 @@ from loopback.composition import Instance, Unfit
 from voltpay.foundation.engines.embedded.accounts import Launcher, launcher_for
 
 _ROOT: Final = Path(__file__).parents[2]
-_JAVA: Final = ("java", "-Xmx400m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+_JAVA: Final = ("java", "-Xmx400m", "-XX:+UseSerialGC")
 _KAFKA: Final = "KAFKA_"
 
 

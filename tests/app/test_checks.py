@@ -112,6 +112,14 @@ def test_the_backlog_of_every_group_is_counted(engines):
 
     assert gauge("payment.accepted", "routing") == 1
     assert gauge("payment.settled", "ledger") == 0
+    lags = {
+        sample.labels["partition"]: sample.value
+        for metric in REGISTRY.collect()
+        for sample in metric.samples
+        if sample.name == "voltpay_consumer_lag"
+        and (sample.labels["topic"], sample.labels["group"]) == ("payment.settled", "ledger")
+    }
+    assert lags == dict.fromkeys(map(str, range(settings.partitions)), 0)
 
 
 def said(monkeypatch, capsys, *words):

@@ -4,7 +4,13 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+)
 from msgspec.structs import replace
 from tests import brokers
 from tests.contracts.kafka_world import KafkaServers, KafkaWorld
@@ -87,6 +93,33 @@ async def test_a_log_as_it_was_prepared_passes_a_check(
     kafka_world: KafkaWorld,
 ) -> None:
     await (await a_prepared_log(kafka_world)).check()
+
+
+async def test_claims_that_could_be_lost_are_told_by_a_check(kafka_world: KafkaWorld) -> None:
+    log = await a_prepared_log(kafka_world)
+    ask = kafka_world.servers.claims.ask
+    ask("CONFIG", "SET", "appendfsync", "everysec")
+    try:
+        with pytest.raises(Misconfigured, match="appendfsync"):
+            await log.check()
+    finally:
+        ask("CONFIG", "SET", "appendfsync", "always")
+    await log.check()
+
+
+async def test_a_topic_that_was_changed_since_is_told_by_a_check(kafka_world: KafkaWorld) -> None:
+    log = await a_prepared_log(kafka_world)
+    admin = AdminClient({"bootstrap.servers": kafka_world.servers.brokers.addresses[0]})
+    changed = ConfigResource(
+        ConfigResource.Type.TOPIC,
+        f"{kafka_world.prefix}facts",
+        incremental_configs=[
+            ConfigEntry("cleanup.policy", "compact", incremental_operation=AlterConfigOpType.SET)
+        ],
+    )
+    await asyncio.to_thread(admin.incremental_alter_configs([changed])[changed].result)
+    with pytest.raises(Misconfigured, match=r"facts has cleanup\.policy compact"):
+        await log.check()
 
 
 async def test_partitions_on_too_few_brokers_are_told_by_a_check(kafka_world: KafkaWorld) -> None:

@@ -1,6 +1,7 @@
 """The contract of consumers of ordered topics."""
 
 import asyncio
+from collections import Counter
 
 import pytest
 from tests.contracts.worlds import LogWorld, WholeLog, a_record, numbers_of, records
@@ -87,6 +88,21 @@ async def test_groups_read_independently(world: LogWorld) -> None:
     assert numbers_of(await views.take(10, 0)) == [0, 1, 2]
     assert await log.backlog("facts", "books") == 0
     assert await log.backlog("facts", "views") == 3
+
+
+async def test_the_lag_is_told_by_partition(world: LogWorld) -> None:
+    log = await a_prepared_log(world)
+    await log.append([a_record("facts", 1_000 + number) for number in range(4)])
+    await log.append(facts(5))
+    consumer = log.ordered("facts", "books")
+    taken = await consumer.take(100, 0)
+    waiting = Counter(one.partition for one in taken)
+    assert await log.lag("facts", "books") == waiting
+    assert sorted(waiting.values()) == [1, 1, 1, 6]
+    busiest = max(waiting, key=waiting.__getitem__)
+    await consumer.finish([one for one in taken if one.partition == busiest], [])
+    assert await log.lag("facts", "books") == dict(waiting) | {busiest: 0}
+    assert await log.lag("facts", "views") == waiting
 
 
 async def test_a_take_waits_for_an_append(world: LogWorld) -> None:

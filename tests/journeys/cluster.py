@@ -19,10 +19,12 @@ import pytest
 from confluent_kafka.admin import AdminClient
 from tests import brokers
 from tests.gateway.conftest import haproxy
+from tests.positions import waiting_in
 
 from loopback.__main__ import opened, serves
 from loopback.cluster import Cluster, until
 from voltpay.app.roles import role_named
+from voltpay.app.settings import Settings, read_settings
 from voltpay.cli.demo.load import Load
 from voltpay.services.reconciliation.history import History
 
@@ -59,8 +61,20 @@ class Wide:
             cwd=self.state,
         )
 
-    def reconciled(self, history: Path, timeout_s: float = 120) -> str:
-        """What reconcile says once all adds up."""
+    def settings(self) -> Settings:
+        """Those of the schema's owner."""
+        with pytest.MonkeyPatch.context() as patched:
+            for name, value in self.environment().items():
+                patched.setenv(name, value)
+            return read_settings()
+
+    def reconciled(self, history: Path, drain_s: float = 600, timeout_s: float = 120) -> str:
+        """What reconcile says once all adds up. To read all of it is work: first it drains."""
+        settings = self.settings()
+        end = time.monotonic() + drain_s
+        while waiting := waiting_in(settings):
+            assert time.monotonic() < end, f"{waiting} records still wait"
+            time.sleep(2)
         end = time.monotonic() + timeout_s
         while True:
             done = self.run("reconcile", "--history", str(history))

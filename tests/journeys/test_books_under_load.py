@@ -1,15 +1,13 @@
 """The books while traffic goes on: groups set back, roles killed, rebuilt: once is once."""
 
-import asyncio
 import json
 import os
 import signal
 import time
 
+from tests.positions import set_all_back
 from tests.stack import Traffic
 
-from voltpay.app.engines import open_engines
-from voltpay.app.topology import STAGES
 from voltpay.cli.installation import found
 
 
@@ -23,22 +21,12 @@ def drained_verdict(stack):
     return stack.until(holds, timeout_s=60)
 
 
-async def _set_back(settings):
-    opened = open_engines(settings, "test")
-    try:
-        for stage in STAGES:
-            for topic in stage.reads:
-                await opened.log.reset(getattr(settings.topics, topic), stage.group)
-    finally:
-        await opened.close()
-
-
 def test_groups_set_back_to_the_beginning_change_nothing_twice(stack):
     with Traffic(stack, 8, seed=11) as load:
         for _ in range(4):
             time.sleep(1.2)
             with found(stack.folder, None) as settings:
-                asyncio.run(_set_back(settings))
+                set_all_back(settings)
             # A role reads its position at its start: kill it, and it begins from there.
             for role in ("ledger", "routing", "projection"):
                 os.kill(stack.pids()[role], signal.SIGKILL)

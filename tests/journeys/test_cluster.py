@@ -11,6 +11,7 @@ import pytest
 from tests import next_release
 from tests.brokers import free_ports
 from tests.journeys import cluster
+from tests.positions import set_all_back
 
 import voltpay
 
@@ -38,15 +39,15 @@ def wide():
 
 
 def until_accepted(load, count):
-    """Return once so many payments were promised."""
-    end = time.monotonic() + count / 50
+    """Return once so many payments were promised: at a pace, and after brokers have come back."""
+    end = time.monotonic() + 120 + count / 50
     while load.accepted < count:
         assert time.monotonic() < end, load.statuses
         time.sleep(0.2)
 
 
 @pytest.mark.slow
-def test_a_hundred_thousand_payments_while_everything_dies_once(wide, record_property):
+def test_a_hundred_thousand_payments_while_everything_dies_once(wide, record_property, monkeypatch):
     asked = wide.state / "asked.history"
     began = time.monotonic()
     with wide.load(RATE_PER_S, 31, asked) as load:
@@ -61,8 +62,10 @@ def test_a_hundred_thousand_payments_while_everything_dies_once(wide, record_pro
         until_accepted(load, PAYMENTS)
         elapsed = time.monotonic() - began
     record_property("accepted per second", load.accepted / elapsed)
-    wide.reconciled(asked)
+    verdict = wide.reconciled(asked)
     assert wide.cluster.is_running("replica-1")
+    assert set_all_back(wide.settings()) > PAYMENTS
+    assert wide.reconciled(asked) == verdict
 
 
 def storm(wide):

@@ -1,17 +1,15 @@
 """The way of a payment with its log on Kafka: three brokers, one of them killed meanwhile."""
 
-import asyncio
 import json
 import re
 import time
 
 import pytest
 from tests import brokers
+from tests.positions import set_all_back
 from tests.stack import Stack, Traffic
 
-from voltpay.app.engines import open_engines
 from voltpay.app.settings import read_settings
-from voltpay.app.topology import STAGES
 from voltpay.cli.sandboxes import sandbox_processors
 from voltpay.services.reconciliation.history import History
 
@@ -72,16 +70,6 @@ def settled_in(verdict):
     return sum(int(count.replace(",", "")) for count in counts.values())
 
 
-async def set_back(settings):
-    opened = open_engines(settings, "test")
-    try:
-        for stage in STAGES:
-            for topic in stage.reads:
-                await opened.log.reset(getattr(settings.topics, topic), stage.group)
-    finally:
-        await opened.close()
-
-
 @pytest.mark.slow
 def test_payments_pass_while_a_broker_dies_and_groups_are_set_back(cluster, on_kafka, monkeypatch):
     asked = on_kafka.folder / "asked.history"
@@ -99,5 +87,5 @@ def test_payments_pass_while_a_broker_dies_and_groups_are_set_back(cluster, on_k
     assert on_kafka.call("GET", "/accounts/anna/balance")[0] == 200
     for name, value in on_kafka.settings.items():
         monkeypatch.setenv(name, value)
-    asyncio.run(set_back(read_settings()))
+    assert set_all_back(read_settings()) > 3_000
     assert settled_in(drained_verdict(on_kafka)) == settled + 1

@@ -25,6 +25,7 @@ from voltpay.services.routing import wire as routing
 TRIM_EVERY_MS: Final = 1_000
 COUNT_EVERY_MS: Final = 1_000
 _BACKLOG = Gauge("voltpay_log_backlog", "Records that a group has not finished", ["topic", "group"])
+_LAG = Gauge("voltpay_consumer_lag", "The same by partition", ["topic", "group", "partition"])
 OBSERVE_EVERY_MS: Final = 5_000
 
 
@@ -129,8 +130,10 @@ def _upkeep(engines: Engines, topics: TopicNames) -> Sequence[Periodic]:
     async def count() -> None:
         for stage in STAGES:
             for topic in topics_of(stage, topics):
-                backlog = await engines.log.backlog(topic, stage.group)
-                _BACKLOG.labels(topic, stage.group).set(backlog)
+                lags = await engines.log.lag(topic, stage.group)
+                _BACKLOG.labels(topic, stage.group).set(sum(lags.values()))
+                for partition, lag in lags.items():
+                    _LAG.labels(topic, stage.group, partition).set(lag)
 
     return [
         Periodic("log.trim", TRIM_EVERY_MS, trim),

@@ -51,6 +51,10 @@ class StatusNoting:
         """As the log has it."""
         return await self._log.backlog(topic, group)
 
+    async def lag(self, topic: str, group: str) -> Mapping[int, int]:
+        """As the log has it."""
+        return await self._log.lag(topic, group)
+
     async def ends(self, topic: str) -> Mapping[int, int]:
         """As the log has it."""
         return await self._log.ends(topic)

@@ -98,6 +98,10 @@ class Log(Protocol):
         """How many records the group has not yet finished."""
         ...
 
+    async def lag(self, topic: str, group: str) -> Mapping[int, int]:
+        """The backlog by partition."""
+        ...
+
     async def ends(self, topic: str) -> Mapping[int, int]:
         """Position of the last record of every partition; 0 for an empty one."""
         ...

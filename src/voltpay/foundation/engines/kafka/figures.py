@@ -69,8 +69,12 @@ class Figures:
 
     async def backlog(self, topic: str, group: str) -> int:
         """What is kept and not committed: what a group finished out of turn counts as open."""
+        return sum((await self.lag(topic, group)).values())
+
+    async def lag(self, topic: str, group: str) -> Mapping[int, int]:
+        """The same by partition."""
         ends, lows, done = await self._bounds(topic, group)
-        return sum(max(0, end - max(done[p], lows[p])) for p, end in ends.items())
+        return {p: max(0, end - max(done[p], lows[p])) for p, end in ends.items()}
 
     async def _bounds(self, topic: str, group: str) -> Sequence[Mapping[int, int]]:
         return await asyncio.gather(

@@ -69,13 +69,15 @@ class RedisLog(LogUpkeep):
 
     async def backlog(self, topic: str, group: str) -> int:
         """Exact: what was ever appended less what the group has finished."""
+        return sum((await self.lag(topic, group)).values())
+
+    async def lag(self, topic: str, group: str) -> Mapping[int, int]:
+        """The same by partition: a shared topic has one."""
         streams = self._publication.streams_of(topic)
         if self._publication.row(topic).ordered:
             keys = [cursor_of(topic, group), *streams]
-            ordered: int = await self._server.run(scripts.BACKLOG_ORDERED, keys)
-            return ordered
-        shared: int = await self._server.run(scripts.BACKLOG_SHARED, streams, [group])
-        return shared
+            return dict(enumerate(await self._server.run(scripts.BACKLOG_ORDERED, keys)))
+        return {0: await self._server.run(scripts.BACKLOG_SHARED, streams, [group])}
 
     async def ends(self, topic: str) -> Mapping[int, int]:
         """Positions of the last records ever appended, trimmed or not."""
