@@ -72,9 +72,10 @@ class Cluster:
         self._ending.set()
         if self._watch.is_alive():
             self._watch.join()
-        # What uses something goes before it.
-        for name in reversed(self.instances):
-            self.stop(name)
+        # What uses something goes before it; brokers that go one by one wait for those gone before.
+        images = dict.fromkeys(each.image for each in reversed(self.instances.values()))
+        for image in images:
+            self._stop_all([name for name, each in self.instances.items() if each.image == image])
         self._names.stop()
 
     def addresses_of(self, service: str) -> list[str]:
@@ -107,18 +108,23 @@ class Cluster:
 
     def stop(self, name: str, number: int = signal.SIGTERM) -> None:
         """End an instance and leave it down."""
+        self._stop_all([name], number)
+
+    def _stop_all(self, names: Sequence[str], number: int = signal.SIGTERM) -> None:
         with self._lock:
-            self._wanted.discard(name)
-            process = self.processes.get(name)
-        if process is None or process.poll() is not None:
-            return
-        process.send_signal(number)
-        try:
-            process.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            self._say(f"{name} does not end: it is killed")
-            process.kill()
-            process.wait()
+            self._wanted -= set(names)
+            running = {name: self.processes[name] for name in names if name in self.processes}
+        for process in running.values():
+            if process.poll() is None:
+                process.send_signal(number)
+        end = time.monotonic() + _STOP_S
+        for name, process in running.items():
+            try:
+                process.wait(max(0, end - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                self._say(f"{name} does not end: it is killed")
+                process.kill()
+                process.wait()
 
     def replace(self, name: str, environment: Mapping[str, str]) -> None:
         """Drain an instance and start it with more in its environment: as another image's code."""
