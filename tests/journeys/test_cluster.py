@@ -20,14 +20,14 @@ PAYMENTS = 100_000
 STORM_S = 60
 STORM_EVERY_S = 2
 EXPAND = f"""-- serves: {next_release.LAST}
-alter table inquiry.payment add column note text not null default '';
-alter table ledger.payment add column note text not null default '';
-alter table routing.attempt add column note text;
+alter table inquiry.payment add column next_release text not null default '';
+alter table ledger.payment add column next_release text not null default '';
+alter table routing.attempt add column next_release text;
 """
 CONTRACT = """
-alter table inquiry.payment drop column note;
-alter table ledger.payment drop column note;
-alter table routing.attempt drop column note;
+alter table inquiry.payment drop column next_release;
+alter table ledger.payment drop column next_release;
+alter table routing.attempt drop column next_release;
 """
 
 
