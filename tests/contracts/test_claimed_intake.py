@@ -74,6 +74,21 @@ async def test_while_the_claims_are_away_payments_are_accepted(kafka_world: Kafk
     assert await log.backlog("high", "workers") == 2
 
 
+async def test_the_same_id_twice_in_a_group_while_the_claims_are_away(
+    kafka_world: KafkaWorld,
+) -> None:
+    log = await a_prepared_log(kafka_world)
+    intake = kafka_world.intake()
+    assert await intake.epoch() == 0
+    kafka_world.servers.claims.kill()
+    claim = a_claim(fingerprint=b"one")
+    other = a_claim(claim.id, fingerprint=b"two")
+    assert list(await intake.accept([claim, claim, claim], 0)) == [None] * 3
+    assert await log.backlog("high", "workers") == 1
+    assert list(await intake.accept([claim, other, claim], 0)) == [None] * 3
+    assert await log.backlog("high", "workers") == 3
+
+
 async def test_claims_that_could_not_be_closed_are_closed_later(kafka_world: KafkaWorld) -> None:
     log = await a_prepared_log(kafka_world)
     claims = [a_claim() for _ in range(2)]

@@ -52,15 +52,18 @@ class ClaimedIntake:
 
     async def _accept(self, claims: Sequence[Claim], epoch: int) -> Sequence[Claimed | None]:
         standing = await self._standing(claims, epoch)
+        # One record an id and content: where nothing is known of claims, an id may come twice with
+        # two contents, and routing has to see both.
         missing = {
-            claim.id: claim
+            (claim.id, claim.fingerprint): claim
             for claim, stands in zip(reversed(claims), reversed(standing), strict=True)
             if stands is None or _is_owed(claim, stands)
         }
-        _APPENDED_AGAIN.inc(len(missing) - standing.count(None))
+        owed = {c.id for c, stands in zip(claims, standing, strict=True) if stands is not None}
+        _APPENDED_AGAIN.inc(len({each for each, _ in missing} & owed))
         await self._append([claim.record for claim in reversed(missing.values())])
         with suppress(ClaimsAway):
-            await self._claims.confirm(list(missing))
+            await self._claims.confirm(list(dict.fromkeys(each for each, _ in missing)))
         return [None if stands is None else stands.claimed for stands in standing]
 
     async def _standing(self, claims: Sequence[Claim], epoch: int) -> Sequence[Standing | None]:

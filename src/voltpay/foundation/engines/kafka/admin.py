@@ -11,7 +11,6 @@ from confluent_kafka import (
     KafkaError,
     TopicPartition,
 )
-from confluent_kafka.admin import OffsetSpec
 
 from voltpay.foundation.engines.kafka.connect import Cluster, code_of
 from voltpay.foundation.engines.kafka.consumer import Marks
@@ -65,8 +64,8 @@ class LogUpkeep(TopicMaking):
             done = await self.committed(row.name, group)
             keep = {partition: min(keep[partition], done[partition]) for partition in keep}
         if row.ordered and self._trimming.facts_kept_ms:
-            since = OffsetSpec.for_timestamp(int(time.time() * 1000) - self._trimming.facts_kept_ms)
-            kept = await self.offsets(row.name, since)
+            since_ms = int(time.time() * 1000) - self._trimming.facts_kept_ms
+            kept = await self.offsets(row.name, since_ms)
             # None since then: nothing of it need be kept.
             keep = {p: min(keep[p], kept[p]) if kept[p] >= 0 else keep[p] for p in keep}
         wanted = [

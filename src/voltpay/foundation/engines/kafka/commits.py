@@ -1,6 +1,7 @@
 """Commits of one member: asked for in the loop, made by the thread that polls."""
 
 import asyncio
+import time
 from collections.abc import Mapping
 from concurrent.futures import Future
 from queue import SimpleQueue
@@ -26,6 +27,10 @@ _TOO_LATE: Final = frozenset(
     }
 )
 """Refused so, a commit comes too late: another member has the partition, or will have."""
+_MOVING: Final = frozenset({KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_LOAD_IN_PROGRESS})
+"""The group's coordinator is just moving, as when its broker came back: again in a moment."""
+_MOVES_S: Final = 2.0
+_AGAIN_S: Final = 0.1
 
 log = structlog.get_logger()
 
@@ -63,12 +68,19 @@ class Commits:
 
     def _commit(self, consumer: Consumer, marks: Mapping[int, int]) -> None:
         offsets = [TopicPartition(self._topic, *mark) for mark in marks.items()]
-        try:
-            consumer.commit(offsets=offsets, asynchronous=False)
-        except KafkaException as error:
-            if error.args[0].code() not in _TOO_LATE:
-                raise translated(error.args[0]) from error
-            log.info("kafka.commit_too_late", topic=self._topic, error=error.args[0].name())
+        ends_at = time.monotonic() + _MOVES_S
+        while True:
+            try:
+                consumer.commit(offsets=offsets, asynchronous=False)
+            except KafkaException as error:
+                code = error.args[0].code()
+                if code in _MOVING and time.monotonic() < ends_at:
+                    time.sleep(_AGAIN_S)
+                    continue
+                if code not in _TOO_LATE:
+                    raise translated(error.args[0]) from error
+                log.info("kafka.commit_too_late", topic=self._topic, error=error.args[0].name())
+            return
 
     def end(self) -> None:
         """The thread is over: refuse those that wait, and all that come."""

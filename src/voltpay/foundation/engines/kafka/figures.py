@@ -4,11 +4,10 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from confluent_kafka import OFFSET_INVALID, KafkaError, TopicPartition
-from confluent_kafka.admin import OffsetSpec
 
 from voltpay.foundation.engines.kafka.connect import Cluster, code_of
 from voltpay.foundation.engines.kafka.names import Names
-from voltpay.foundation.engines.kafka.onlookers import Onlookers
+from voltpay.foundation.engines.kafka.onlookers import END, OLDEST, Onlookers
 from voltpay.foundation.engines.log_errors import LogAway
 from voltpay.foundation.engines.topics import Topics
 
@@ -27,22 +26,23 @@ class Figures:
         name = self._names.topic(topic)
         return [TopicPartition(name, number) for number in range(self._topics.partitions)]
 
-    async def offsets(self, topic: str, spec: OffsetSpec) -> Mapping[int, int]:
-        """The oldest, the next, or those of a time; by partition, -1 where there is none."""
-        wanted = dict.fromkeys(self._partitions(topic), spec)
+    async def offsets(self, topic: str, since_ms: int) -> Mapping[int, int]:
+        """Those of a time, END or OLDEST; by partition, -1 where nothing is as young."""
+        self._topics.row(topic)
+        name, count = self._names.topic(topic), self._topics.partitions
         timeout_s = self._cluster.answer_s
-        found = await self._cluster.answers(
-            lambda: self._cluster.admin.list_offsets(wanted, request_timeout=timeout_s)
+        found = await self._cluster.settled(
+            lambda: self._onlookers.offsets(name, count, since_ms, timeout_s)
         )
-        return {one.partition: result.offset for one, result in found.items()}
+        return {one.partition: one.offset for one in found}
 
     async def lows(self, topic: str) -> Mapping[int, int]:
         """Offsets of the oldest records that are kept."""
-        return await self.offsets(topic, OffsetSpec.earliest())
+        return await self.offsets(topic, OLDEST)
 
     async def ends(self, topic: str) -> Mapping[int, int]:
         """Positions of the last records ever appended, trimmed or not."""
-        return await self.offsets(topic, OffsetSpec.latest())
+        return await self.offsets(topic, END)
 
     async def committed(self, topic: str, group: str) -> Mapping[int, int]:
         """Offsets that a group has committed; 0 where it has none."""
