@@ -1,6 +1,6 @@
 # Needs make, git and Python >= 3.11; the rest is fetched into .venv/ (and .uv/, if uv is missing).
 .DEFAULT_GOAL := help
-.PHONY: help demo up cluster bench bench-short bench-kafka test test-slow test-all soak check format docs requirements clean
+.PHONY: help demo up cluster bench bench-short bench-kafka test test-slow test-cluster test-all soak check format docs requirements clean
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -p tests.noskip
@@ -32,10 +32,13 @@ bench-kafka: $(READY) ## the log on three brokers of Kafka beside one on Redis, 
 	PYTHONPATH=deploy $(BIN)/python benchmarks/on_kafka.py -- --backlog 20000 --growth --json bench-kafka.json $(ARGS)
 
 test: $(READY) ## run the short set of tests (ARGS=…)
-	$(PYTEST) -m "not slow" $(ARGS)
+	$(PYTEST) -m "not slow and not cluster" $(ARGS)
 
 test-slow: $(READY) ## run the tests that the short set leaves out
-	$(PYTEST) -m slow $(ARGS) || test $$? -eq 5 # 5: there are none
+	$(PYTEST) -m "slow and not cluster" $(ARGS) || test $$? -eq 5 # 5: there are none
+
+test-cluster: $(READY) ## run deploy/compose.yaml's profile full under load while everything dies: half an hour
+	$(PYTEST) -m cluster $(ARGS)
 
 test-all: $(READY) ## run all tests
 	$(PYTEST) $(ARGS)

@@ -15,6 +15,7 @@ from tests.positions import set_all_back
 
 import voltpay
 
+pytestmark = pytest.mark.cluster
 RATE_PER_S = 360
 PAYMENTS = 100_000
 STORM_S = 60
@@ -46,7 +47,6 @@ def until_accepted(load, count):
         time.sleep(0.2)
 
 
-@pytest.mark.slow
 def test_a_hundred_thousand_payments_while_everything_dies_once(wide, record_property, monkeypatch):
     asked = wide.state / "asked.history"
     began = time.monotonic()
@@ -81,7 +81,6 @@ def storm(wide):
     assert turn >= STORM_S // STORM_EVERY_S // 3
 
 
-@pytest.mark.slow
 def test_with_two_of_three_brokers_down_nothing_is_promised_that_is_not_kept(wide):
     asked = wide.state / "down.history"
     with wide.load(100, 32, asked) as load:
@@ -102,7 +101,6 @@ def test_with_two_of_three_brokers_down_nothing_is_promised_that_is_not_kept(wid
     wide.reconciled(asked)
 
 
-@pytest.mark.slow
 def test_a_newer_release_comes_beside_the_old_one_and_goes_again(wide, tmp_path, record_property):
     newer = next_release.made(tmp_path / "next", EXPAND, CONTRACT)
     next_release.change(
