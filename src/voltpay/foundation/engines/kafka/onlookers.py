@@ -1,6 +1,7 @@
 """Where topics end and what groups have committed, seen by clients that are in no group."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from threading import Lock
 from typing import Final
 
@@ -32,10 +33,9 @@ class Onlookers:
         self, group: str, partitions: Sequence[TopicPartition], timeout_s: float
     ) -> Sequence[TopicPartition]:
         """Each with its offset, OFFSET_INVALID where there is none. Raises KafkaException."""
-        found: Sequence[TopicPartition] = self._client(group).committed(
-            list(partitions), timeout=timeout_s
-        )
-        _raise_first_error(found)
+        with self._looking(group) as client:
+            found: Sequence[TopicPartition] = client.committed(list(partitions), timeout=timeout_s)
+            _raise_first_error(found)
         return found
 
     def offsets(
@@ -46,16 +46,27 @@ class Onlookers:
         Raises KafkaException.
         """
         wanted = [TopicPartition(topic, number, since_ms) for number in range(count)]
-        found: Sequence[TopicPartition] = self._client(_NO_GROUP).offsets_for_times(
-            wanted, timeout=timeout_s
-        )
-        _raise_first_error(found)
+        with self._looking(_NO_GROUP) as client:
+            found: Sequence[TopicPartition] = client.offsets_for_times(wanted, timeout=timeout_s)
+            _raise_first_error(found)
         return found
 
     def close(self) -> None:
         """Forget the clients: without a membership there is nothing to leave."""
         with self._making:
             self._clients.clear()
+
+    @contextmanager
+    def _looking(self, group: str) -> Iterator[Consumer]:
+        """A client that failed is looked through no more: it goes on with leaders that are gone."""
+        client = self._client(group)
+        try:
+            yield client
+        except KafkaException:
+            with self._making:
+                if self._clients.get(group) is client:
+                    del self._clients[group]
+            raise
 
     def _client(self, group: str) -> Consumer:
         with self._making:
