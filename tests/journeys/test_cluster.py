@@ -47,7 +47,7 @@ def until_accepted(load, count):
         time.sleep(0.2)
 
 
-def test_a_hundred_thousand_payments_while_everything_dies_once(wide, record_property, monkeypatch):
+def test_a_hundred_thousand_payments_while_everything_dies_once(wide, record_property):
     asked = wide.state / "asked.history"
     began = time.monotonic()
     with wide.load(RATE_PER_S, 31, asked) as load:

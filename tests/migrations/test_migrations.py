@@ -167,7 +167,7 @@ def test_a_newer_database_that_still_serves_this_version_is_gone_on_with(
     assert migrate_up(database_url) == []
 
 
-def test_a_newer_database_that_serves_only_a_version_between_is_refused(
+def test_a_newer_database_that_serves_only_its_own_version_is_refused(
     database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     with planted_next(monkeypatch, tmp_path, "-- serves: 0009\ncreate schema later;"):
