@@ -46,11 +46,12 @@ test-all: $(READY) ## run all tests
 soak: $(READY) ## draw load and faults from SEED=… for MINUTES=…, heal, drain, check
 	$(BIN)/python -m tests.faults.soak --seed $(or $(SEED),1) --minutes $(or $(MINUTES),1)
 
-check: $(READY) ## format, lint, types, imports, house rules
+check: $(READY) ## format, lint, types, imports, the image's file, house rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint deploy/Dockerfile
 	$(PYTEST) tests/house
 
 format: $(READY) ## put the code into its form

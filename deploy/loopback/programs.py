@@ -14,7 +14,8 @@ from loopback.composition import Instance, Unfit
 from voltpay.foundation.engines.embedded.accounts import Launcher, launcher_for
 
 _ROOT: Final = Path(__file__).parents[2]
-_JAVA: Final = ("java", "-Xmx400m", "-XX:+UseSerialGC")
+_JAVA: Final = ("java", "-Xmx400m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+"""Brokers on one small machine: the second compiler would take most of it for minutes."""
 _KAFKA: Final = "KAFKA_"
 
 

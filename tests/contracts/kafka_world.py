@@ -15,10 +15,10 @@ from tests.contracts.worlds import TOPICS, fill_server, life_of_claim_s
 
 from voltpay.foundation.engines.claimed import ClaimedIntake
 from voltpay.foundation.engines.kafka.admin import Trimming
+from voltpay.foundation.engines.kafka.checks import Copies
 from voltpay.foundation.engines.kafka.consumer import KafkaConsumer
 from voltpay.foundation.engines.kafka.groups import StaticName
 from voltpay.foundation.engines.kafka.log import KafkaLog
-from voltpay.foundation.engines.kafka.making import Copies
 from voltpay.foundation.engines.redis.claims import RedisClaims
 from voltpay.foundation.engines.repeat_window import RepeatWindow
 from voltpay.foundation.seams.log import Consumer

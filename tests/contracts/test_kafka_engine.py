@@ -20,10 +20,10 @@ from tests.contracts.worlds import a_payment, a_record, numbers_of, records
 from voltpay.core.codec import encode
 from voltpay.core.errors import Misconfigured
 from voltpay.core.messages import Message, PaymentAccepted
+from voltpay.foundation.engines.kafka.checks import Copies
 from voltpay.foundation.engines.kafka.connect import config_of
 from voltpay.foundation.engines.kafka.consumer import KafkaConsumer
 from voltpay.foundation.engines.kafka.log import KafkaLog
-from voltpay.foundation.engines.kafka.making import Copies
 from voltpay.foundation.engines.log_errors import LogAway
 from voltpay.foundation.runtime.batch_loop import BatchLimits, BatchLoop
 from voltpay.foundation.runtime.stages import Taken
@@ -132,6 +132,14 @@ async def test_partitions_on_too_few_brokers_are_told_by_a_check(kafka_world: Ka
 async def test_more_copies_than_brokers_are_refused(kafka_world: KafkaWorld) -> None:
     with pytest.raises(Misconfigured, match=r"no brokers for 3 copies.*VOLTPAY_KAFKA__REPLICATION"):
         await kafka_world.log(copies=Copies(3, 2)).prepare()
+
+
+async def test_topics_that_were_made_with_fewer_copies_are_refused(kafka_world: KafkaWorld) -> None:
+    await a_prepared_log(kafka_world)
+    log = kafka_world.log(copies=Copies(2, 1))
+    for asked in (log.prepare, log.check):
+        with pytest.raises(Misconfigured, match=r"copies of topic .*high: 1, the settings say 2"):
+            await asked()
 
 
 async def test_what_is_durable_is_read_back(kafka_world: KafkaWorld) -> None:

@@ -26,7 +26,7 @@ from voltpay.foundation.seams.log import Consumer, Delivery, Log, LogAdmin, Reco
 ALIVE_MS = 400
 TOPICS = (
     TopicRow("high", ordered=False, groups=("workers",)),
-    TopicRow("low", ordered=False, groups=("workers",)),
+    TopicRow("low", ordered=False, groups=("workers",), quiet=True),
     TopicRow("news", ordered=False, groups=("left", "right")),
     TopicRow("facts", ordered=True, groups=("books", "views")),
     TopicRow("unread", ordered=False, groups=()),

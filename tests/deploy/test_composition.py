@@ -114,7 +114,7 @@ def test_our_containers_are_read_only_without_capabilities_and_no_root():
             assert service["read_only"] is True, name
             assert service["cap_drop"] == ["ALL"], name
     image = (DEPLOY / "Dockerfile").read_text()
-    assert "\nUSER voltpay\n" in image
+    assert "\nUSER 10001:10001\n" in image
     assert image.count("\nFROM ") + image.startswith("FROM ") == 2
 
 

@@ -48,9 +48,9 @@ def on_kafka(settings: Settings, instance: str) -> tuple[LogEngine, IntakeEngine
     """Topics on a cluster; claims, and what Kafka does not keep, on a Redis or Valkey beside it."""
     _refuse_without_client()
     from voltpay.foundation.engines.kafka.admin import Trimming  # noqa: PLC0415 - an extra
+    from voltpay.foundation.engines.kafka.checks import Copies  # noqa: PLC0415
     from voltpay.foundation.engines.kafka.groups import StaticName  # noqa: PLC0415
     from voltpay.foundation.engines.kafka.log import KafkaLog  # noqa: PLC0415
-    from voltpay.foundation.engines.kafka.making import Copies  # noqa: PLC0415
 
     kafka = settings.kafka
     claims = RedisClaims(settings.claims_url, window=_window(settings))

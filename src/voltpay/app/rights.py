@@ -42,14 +42,15 @@ def as_service(settings: Settings, role: str) -> Settings:
     password = passwords_of(settings.secret.get_secret_value())[role]
 
     def own(url: SecretStr) -> SecretStr:
-        return SecretStr(_with_user(url.get_secret_value(), database_role(role), password))
+        return SecretStr(with_user(url.get_secret_value(), database_role(role), password))
 
     replicas = tuple(map(own, settings.replica_urls))
     urls = {"database_url": own(settings.database_url), "replica_urls": replicas}
     return settings.model_copy(update=urls)
 
 
-def _with_user(url: str, user: str, password: str) -> str:
+def with_user(url: str, user: str, password: str) -> str:
+    """The same database, as another user."""
     parts = urlsplit(url)
     where = parts.netloc.rpartition("@")[2]
     return urlunsplit(parts._replace(netloc=f"{quote(user)}:{quote(password, safe='')}@{where}"))

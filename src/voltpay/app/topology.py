@@ -36,11 +36,12 @@ class TopicNames(BaseModel):
 
 @dataclass(frozen=True)
 class Topic:
-    """A row: its role name, the message it carries, its key, and what it holds."""
+    """A row: its role name, its message, its key, whether it is mostly empty, what it holds."""
 
     name: str
     message: type[Message]
     ordered: bool
+    quiet: bool
     what: str
 
 
@@ -57,11 +58,11 @@ class Stage:
 
 
 TOPICS: Final = (
-    Topic("accepted", PaymentAccepted, False, "a promise: the high-priority lane"),
-    Topic("deferred", PaymentDeferred, False, "not sent, not now: the low-priority lane"),
-    Topic("settled", PaymentSettled, True, "completed or declined, by account"),
-    Topic("posted", PaymentPosted, True, "the ledger has it, by account"),
-    Topic("dead", PaymentDead, False, "could not be handled"),
+    Topic("accepted", PaymentAccepted, False, False, "a promise: the high-priority lane"),
+    Topic("deferred", PaymentDeferred, False, True, "not sent, not now: the low-priority lane"),
+    Topic("settled", PaymentSettled, True, False, "completed or declined, by account"),
+    Topic("posted", PaymentPosted, True, False, "the ledger has it, by account"),
+    Topic("dead", PaymentDead, False, True, "could not be handled"),
 )
 
 STAGES: Final = (
@@ -98,6 +99,7 @@ def topic_rows(names: TopicNames) -> Sequence[TopicRow]:
             getattr(names, topic.name),
             topic.ordered,
             tuple(stage.group for stage in STAGES if topic.name in stage.reads),
+            topic.quiet,
         )
         for topic in TOPICS
     ]

@@ -39,6 +39,10 @@ _NEVER: Final = {
 EngineErrors = (LogAway, LogSlow, CacheAway, DatabaseAway, DatabaseRefused)
 
 
+class LoginRefused(Misconfigured):
+    """The database does not let this user in, or not yet."""
+
+
 @dataclass(frozen=True)
 class Trouble:
     """What is wrong with an engine, and the mend. One that is only away may come by itself."""
@@ -46,6 +50,7 @@ class Trouble:
     wrong: str
     mend: str
     is_away: bool = False
+    is_login: bool = False
 
 
 @contextlib.contextmanager
@@ -81,7 +86,9 @@ def trouble_of(settings: Settings, error: Exception, folder: Path | None = None)
     said = " ".join(str(error).split()).rstrip(".")
     for word, mend in _NEVER.items():
         if word in said:
-            return Trouble(f"{name} ({where}) is refused: {said}", mend.format(name=variable))
+            refused = f"{name} ({where}) is refused: {said}"
+            is_login = engine == "PostgreSQL" and mend is _USER
+            return Trouble(refused, mend.format(name=variable), is_login=is_login)
     was_asked = address is not None and not url.startswith("rediss:")
     if speaks == engine or not (was_asked or isinstance(error, LogAway | CacheAway | DatabaseAway)):
         return None
@@ -97,7 +104,7 @@ def refuse_wrong_engines(settings: Settings) -> None:
     for error in asyncio.run(_asked(settings)):
         trouble = trouble_of(settings, error) if error else None
         if trouble and not trouble.is_away:
-            raise Misconfigured(trouble.wrong, trouble.mend)
+            raise (LoginRefused if trouble.is_login else Misconfigured)(trouble.wrong, trouble.mend)
 
 
 def spoken_at(address: tuple[str, int] | str) -> str | None:

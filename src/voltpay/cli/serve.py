@@ -19,7 +19,7 @@ from voltpay.cli.installation import (
     located,
     refuse_newer_schema,
 )
-from voltpay.cli.reach import refuse_wrong_engines
+from voltpay.cli.logins import await_login
 from voltpay.cli.sandboxes import processor_of
 from voltpay.cli.together import Installation
 from voltpay.core.errors import Misconfigured
@@ -143,7 +143,7 @@ def _settings_with_engines(config: Path | None) -> Settings:
             "set VOLTPAY_LOG_URL, VOLTPAY_CACHE_URL and VOLTPAY_DATABASE_URL, or use `voltpay up`",
         )
     refuse_wrong_urls(settings)
-    refuse_wrong_engines(settings)
+    await_login(settings)
     refuse_newer_schema(settings)
     return settings
 

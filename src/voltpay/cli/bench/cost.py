@@ -14,6 +14,8 @@ _USER, _SYSTEM = 11, 12
 """Of /proc/PID/stat, behind the name."""
 _ROLE: Final = "voltpay: "
 _KAFKA: Final = b"kafka.Kafka"
+_VALKEYS: Final = {"voltpay:log ": "Valkey: log, claims", "voltpay:cache ": "Valkey: cache"}
+"""How an embedded one calls itself."""
 
 
 def cpu_s() -> Mapping[str, float] | None:
@@ -55,11 +57,12 @@ def _brokers() -> Iterator[int]:
 
 def _kind(command: bytes) -> str:
     words = command.replace(b"\0", b" ").decode(errors="replace").strip()
+    for engine, name in _VALKEYS.items():
+        if words.startswith(engine):
+            return name
     if words.startswith(_ROLE):
         name = words.removeprefix(_ROLE)
         return "sandbox processors" if name.startswith("sandbox") else name
     if words.startswith("postgres") or "/postgres " in f"{words} ":
         return "PostgreSQL"
-    if "valkey-server" in words:
-        return "Valkey: cache" if "cache" in words else "Valkey: log, claims"
     return "Kafka" if _KAFKA.decode() in words else "other"

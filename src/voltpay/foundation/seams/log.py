@@ -25,12 +25,14 @@ class Record(Struct, frozen=True):
 class TopicRow(Struct, frozen=True):
     """A topic as an engine must hold it: kept in order or shared, and the groups that read it.
 
-    A topic without groups is not written where nothing could ever trim it.
+    A topic without groups is not written where nothing could ever trim it. A shared one that is
+    `quiet` has few records most of the time: partitions of its own would only cost.
     """
 
     name: str
     ordered: bool
     groups: tuple[str, ...]
+    quiet: bool = False
 
 
 class Delivery(Struct, frozen=True):

@@ -12,9 +12,10 @@ from confluent_kafka import (
     TopicPartition,
 )
 
+from voltpay.foundation.engines.kafka.checks import Copies
 from voltpay.foundation.engines.kafka.connect import Cluster, code_of
 from voltpay.foundation.engines.kafka.consumer import Marks
-from voltpay.foundation.engines.kafka.making import Copies, TopicMaking
+from voltpay.foundation.engines.kafka.making import TopicMaking
 from voltpay.foundation.engines.kafka.names import Names
 from voltpay.foundation.engines.kafka.rows import row_of
 from voltpay.foundation.engines.log_errors import LogAway
@@ -79,13 +80,13 @@ class LogUpkeep(TopicMaking):
 
     async def unfinished(self, topic: str, group: str) -> AsyncIterator[Sequence[bytes]]:
         """Beside the group: what is kept and not committed."""
-        ends, lows, done = await self._bounds(topic, group)
-        left = {p: end for p, end in ends.items() if end > max(done[p], lows[p])}
+        ends, done = await self.bounds(topic, group)
+        left = {p: end for p, end in ends.items() if end > done[p]}
         if not left:
             return
         name = self._names.topic(topic)
         reader = Consumer({**self._cluster.config, "group.id": name, "enable.auto.commit": False})
-        reader.assign([TopicPartition(name, p, max(done[p], lows[p])) for p in left])
+        reader.assign([TopicPartition(name, p, done[p]) for p in left])
         try:
             while left:
                 messages = await self._cluster.run(lambda: reader.consume(_READ_AT_ONCE, 0.2))

@@ -1,7 +1,7 @@
 """Ends and positions, asked of the cluster a topic at a time."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from confluent_kafka import OFFSET_INVALID, KafkaError, TopicPartition
 
@@ -22,14 +22,12 @@ class Figures:
         self._onlookers = Onlookers(cluster.config)
 
     def _partitions(self, topic: str) -> list[TopicPartition]:
-        self._topics.row(topic)
-        name = self._names.topic(topic)
-        return [TopicPartition(name, number) for number in range(self._topics.partitions)]
+        count, name = self._topics.count_of(topic), self._names.topic(topic)
+        return [TopicPartition(name, number) for number in range(count)]
 
     async def offsets(self, topic: str, since_ms: int) -> Mapping[int, int]:
         """Those of a time, END or OLDEST; by partition, -1 where nothing is as young."""
-        self._topics.row(topic)
-        name, count = self._names.topic(topic), self._topics.partitions
+        count, name = self._topics.count_of(topic), self._names.topic(topic)
         timeout_s = self._cluster.answer_s
         found = await self._cluster.settled(
             lambda: self._onlookers.offsets(name, count, since_ms, timeout_s)
@@ -54,7 +52,7 @@ class Figures:
             )
         except LogAway as error:
             if code_of(error) == KafkaError.GROUP_ID_NOT_FOUND:
-                return dict.fromkeys(range(self._topics.partitions), 0)
+                return dict.fromkeys(range(len(partitions)), 0)
             raise
         return {one.partition: 0 if one.offset == OFFSET_INVALID else one.offset for one in found}
 
@@ -64,8 +62,8 @@ class Figures:
 
     async def unread(self, topic: str, group: str) -> Mapping[int, int]:
         """Ends of those partitions that the group has not finished."""
-        ends, lows, done = await self._bounds(topic, group)
-        return {p: end for p, end in ends.items() if end > max(done[p], lows[p])}
+        ends, done = await self.bounds(topic, group)
+        return {p: end for p, end in ends.items() if end > done[p]}
 
     async def backlog(self, topic: str, group: str) -> int:
         """What is kept and not committed: what a group finished out of turn counts as open."""
@@ -73,10 +71,14 @@ class Figures:
 
     async def lag(self, topic: str, group: str) -> Mapping[int, int]:
         """The same by partition."""
-        ends, lows, done = await self._bounds(topic, group)
-        return {p: max(0, end - max(done[p], lows[p])) for p, end in ends.items()}
+        ends, done = await self.bounds(topic, group)
+        return {p: max(0, end - done[p]) for p, end in ends.items()}
 
-    async def _bounds(self, topic: str, group: str) -> Sequence[Mapping[int, int]]:
-        return await asyncio.gather(
-            self.ends(topic), self.lows(topic), self.committed(topic, group)
-        )
+    async def bounds(self, topic: str, group: str) -> tuple[Mapping[int, int], Mapping[int, int]]:
+        """Where each partition ends, and where the group has got to, or its oldest record is."""
+        ends, done = await asyncio.gather(self.ends(topic), self.committed(topic, group))
+        # What a group has committed is kept from there on: only without that the oldest matters.
+        if all(done[p] for p, end in ends.items() if end):
+            return ends, done
+        lows = await self.lows(topic)
+        return ends, {p: max(done[p], lows[p]) for p in ends}

@@ -9,10 +9,10 @@ import structlog
 
 from voltpay.core.errors import Unavailable
 from voltpay.foundation.engines.kafka.admin import LogUpkeep, Trimming
+from voltpay.foundation.engines.kafka.checks import Copies
 from voltpay.foundation.engines.kafka.connect import Cluster
 from voltpay.foundation.engines.kafka.consumer import KafkaConsumer, Marks
 from voltpay.foundation.engines.kafka.groups import Groups, StaticName
-from voltpay.foundation.engines.kafka.making import Copies
 from voltpay.foundation.engines.kafka.names import Names
 from voltpay.foundation.engines.kafka.placing import Placing
 from voltpay.foundation.engines.kafka.publish import Outlet

@@ -39,9 +39,9 @@ class Placing:
             if not row.groups:
                 continue
             if record.key:
-                partition = partition_of(record.key, self._topics.partitions)
+                partition = partition_of(record.key, self._topics.count_of(record.topic))
             elif row.ordered:
-                partition = next(self._turn) % self._topics.partitions
+                partition = next(self._turn) % self._topics.count_of(record.topic)
             else:
                 if record.topic not in together:
                     together[record.topic] = self._chosen(record.topic)
@@ -56,7 +56,7 @@ class Placing:
 
     def _chosen(self, topic: str) -> int:
         """The next partition in turn that did not just fail."""
-        partitions, now = self._topics.partitions, time.monotonic()
+        partitions, now = self._topics.count_of(topic), time.monotonic()
         for _ in range(partitions):
             partition = next(self._turn) % partitions
             if self._shunned.get((topic, partition), now) <= now:
