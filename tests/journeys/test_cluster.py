@@ -120,7 +120,7 @@ def test_a_newer_release_comes_beside_the_old_one_and_goes_again(wide, tmp_path,
         until_accepted(load, load.accepted + 500)
     record_property("answers while releases changed", dict(load.statuses))
     # 422: another amount under the same id, which the load sends on purpose.
-    assert load.statuses.keys() <= {"202", "422"}, load.statuses
+    assert load.statuses.keys() <= {"202", "422"}, (load.statuses, load.troubles)
     wide.reconciled(asked)
     undone = wide.run("migrate", "down", next_release.LAST, "--destroy-data", PYTHONPATH=str(newer))
     assert undone.returncode == 0, undone.stderr

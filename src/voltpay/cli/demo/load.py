@@ -26,6 +26,7 @@ PERSONAL: Final = "person-who-pays"
 ACCOUNTS: Final = 500
 _IN_FLIGHT_MAX: Final = 512
 _RECENT: Final = 4_000
+_TROUBLES: Final = 20
 _UNCLEAR: Final = frozenset({408, 409, 429})
 
 
@@ -55,7 +56,8 @@ class Load:
     5 % are repeats, and 1 % come under the id of another payment with another amount.
 
     Before and after every request a line goes to `history`, if one is given. `latencies_ms` holds
-    the latest answers' times. `certificate` (PEM) is trusted besides the system's.
+    the latest answers' times, `troubles` the latest requests without one. `certificate` (PEM) is
+    trusted besides the system's.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Load:
         self.sent = 0
         self.repeats = 0
         self.latencies_ms: deque[float] = deque(maxlen=_RECENT)
+        self.troubles: deque[str] = deque(maxlen=_TROUBLES)
         self._url = f"{url}/payments"
         self._history = history
         self._certificate = certificate
@@ -165,6 +168,8 @@ class Load:
             answer = await request.header("content-type", "application/json").build().send()
         except PyreqwestError as error:
             self.statuses[type(error).__name__] += 1
+            seconds = perf_counter() - began
+            self.troubles.append(f"request {self.sent}, after {seconds:.2f} s: {error!r}")
             return "info"
         status = int(answer.status)
         self.latencies_ms.append((perf_counter() - began) * 1000)
