@@ -175,6 +175,9 @@ def running(profile: str) -> Iterator[Wide]:
         with opened(profile, state, dict(os.environ) | GENEROUS, NETWORK) as cluster:
             gateway = cluster.instances["gateway-1"].address
             until(lambda: serves(gateway), 240, "the gateway")
-            yield Wide(cluster, state)
+            wide = Wide(cluster, state)
+            for name in (f"{role}-{number}" for role in ROLES for number in (1, 2)):
+                until(functools.partial(wide.is_ready, name), 60, name)
+            yield wide
     finally:
         shutil.rmtree(state, ignore_errors=True)

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from time import perf_counter, sleep
 from typing import Final
@@ -25,7 +25,9 @@ BACKLOGS: Final = (5_000, 20_000, 80_000)
 PROCESSES: Final = (1, 2, 4)
 PARTITIONS: Final = (1, 4, 16, 100)
 _BACKLOG: Final = 20_000
-_WORKERS: Final = ("routing", "ledger", "projection")
+_WORKERS: Final = ("routing",)
+_WORKERS_ON_KAFKA: Final = ("routing", "ledger", "projection")
+"""Ordered partitions are shared out on Kafka alone: elsewhere a second ledger only stands by."""
 _READY_S: Final = 30.0
 _LOOK_S: Final = 0.1
 _STOP_S: Final = 30.0
@@ -46,9 +48,11 @@ def _measure(values: Values, before: str, kafka: str | None, seconds: float, say
     with installed(kafka=kafka) as made:
         for backlog in BACKLOGS:
             uvloop.run(_drained(values, f"{before}by backlog, {backlog:,}", made, backlog))
+    workers = _WORKERS if kafka is None else _WORKERS_ON_KAFKA
     for count in PROCESSES:
-        say(f"{before}by processes of routing, ledger and projection: {count} each")
-        with installed(kafka=kafka) as made, more_of(made.settings, count - 1):
+        say(f"{before}by processes of {', '.join(workers)}: {count} each")
+        names = [name for name in workers for _ in range(count - 1)]
+        with installed(kafka=kafka) as made, more_of(made.settings, names):
             uvloop.run(_drained(values, f"{before}by processes, {count} each", made, _BACKLOG))
     for count in PARTITIONS:
         say(f"{before}by partitions: {count}")
@@ -74,9 +78,8 @@ async def _drained(values: Values, name: str, made: Installed, backlog: int) -> 
 
 
 @contextmanager
-def more_of(settings: Settings, count: int) -> Iterator[None]:
-    """So many processes of every worker more than the installation has."""
-    names = [name for name in _WORKERS for _ in range(count)]
+def more_of(settings: Settings, names: Sequence[str]) -> Iterator[None]:
+    """A process more of each of these roles than the installation has."""
     with ExitStack() as stack:
         ports = free_ports(len(names))
         for name, port in zip(names, ports, strict=True):
