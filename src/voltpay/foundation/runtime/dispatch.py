@@ -20,6 +20,7 @@ from voltpay.foundation.seams.clock import Chance, Clock
 from voltpay.foundation.seams.log import Consumer, Delivery, Record
 
 _NO_ROOM_S: Final = 0.02
+_GROUP_MAX: Final = 1_000
 
 log = structlog.get_logger()
 
@@ -105,19 +106,42 @@ class Window:
         self.changed.clear()
 
 
+class _Place:
+    """A message, and whether it holds its place in the room still."""
+
+    __slots__ = ("delivery", "is_held")
+
+    def __init__(self, delivery: Delivery) -> None:
+        self.delivery = delivery
+        self.is_held = True
+
+
 class Dispatch:
     """One consumer, and what it took and has not finished. `leave` gives a message's place back.
+
+    That is once it is finished; for up to `placeless_max` messages once the stage is done with
+    them: an engine that takes long to publish would else keep others waiting, and groups small.
 
     A message that meets Unavailable is kept and tried again with backoff, until the loop stops.
     One that raises Broken three times is buried. Anything else ends the loop.
     """
 
-    def __init__(self, window: Window, consumer: Consumer, leave: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        window: Window,
+        consumer: Consumer,
+        leave: Callable[[], None],
+        placeless_max: int = 0,
+    ) -> None:
         self._window = window
         self._consumer = consumer
         self._leave = leave
         self._backoff = Backoff(window.chance)
-        self._finished = GroupCommit(self._finish, pace_s=window.limits.pace_ms / 1000)
+        self._finished = GroupCommit(
+            self._finish, group_max=_GROUP_MAX, pace_s=window.limits.pace_ms / 1000
+        )
+        self._placeless_max = placeless_max
+        self._placeless = 0
         self._gravedigger = Gravedigger(window.name, consumer, window.publish, window.clock)
         self._under_way: asyncio.TaskGroup | None = None
 
@@ -151,31 +175,43 @@ class Dispatch:
         self._under_way.create_task(self._one(delivery))
 
     async def _one(self, delivery: Delivery) -> None:
+        place = _Place(delivery)
         try:
-            await self._until_done(delivery)
+            await self._until_done(place)
         finally:
+            self._give_back(place)
+            self._placeless -= 1
+
+    def _give_back(self, place: "_Place") -> None:
+        if place.is_held:
+            place.is_held = False
+            self._placeless += 1
             self._leave()
             self._window.changed.set()
 
-    async def _until_done(self, delivery: Delivery) -> None:
+    async def _until_done(self, place: "_Place") -> None:
         try:
-            await self._handle(delivery)
+            await self._handle(place)
         except Unavailable as error:
             log.warning("stage.message_waits", stage=self._window.name, error=str(error))
             with self._window.health.trouble():
-                await self._until_back(delivery)
+                await self._until_back(place)
 
-    async def _until_back(self, delivery: Delivery) -> None:
+    async def _until_back(self, place: "_Place") -> None:
         backoff = Backoff(self._window.chance)
         while not self._window.stop.is_set():
             await backoff.pause(self._window.stop)
             with suppress(Unavailable):
-                await self._handle(delivery)
+                await self._handle(place)
                 return
 
-    async def _handle(self, delivery: Delivery) -> None:
+    async def _handle(self, place: "_Place") -> None:
+        delivery = place.delivery
+
         async def once() -> None:
             messages = await self._window.stage(taken_of(delivery))
+            if self._placeless < self._placeless_max:
+                self._give_back(place)
             await self._finished((delivery, self._window.publish(messages)))
 
         try:

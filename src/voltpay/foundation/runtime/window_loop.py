@@ -7,6 +7,7 @@ room when there is more to do than room, and all that is left otherwise.
 
 import asyncio
 from collections.abc import Sequence
+from typing import Final
 
 from prometheus_client import Gauge
 
@@ -21,8 +22,10 @@ from voltpay.foundation.seams.log import Consumer, Log
 
 __all__ = ["WindowLimits", "WindowLoop"]
 
+_PLACELESS_MAX: Final = 1_000
+
 WORKERS = Gauge("voltpay_dispatch_workers", "Workers that take messages", ["stage"])
-HELD = Gauge("voltpay_dispatch_held", "Messages taken and not yet finished", ["stage"])
+HELD = Gauge("voltpay_dispatch_held", "Messages that the stage works on or waits for", ["stage"])
 
 
 class WindowLoop:
@@ -114,7 +117,7 @@ class _Worker:
     def __init__(self, window: Window, consumer: Consumer) -> None:
         self.is_retired = False
         self._window = window
-        self._dispatch = Dispatch(window, consumer, window.room.leave_high)
+        self._dispatch = Dispatch(window, consumer, window.room.leave_high, _PLACELESS_MAX)
 
     async def work(self) -> None:
         """Go on, then wait for what is under way."""
