@@ -92,7 +92,8 @@ def acknowledge_before_append():
 def acknowledge_before_routing():
     """Routing acknowledges a payment before its stage has run."""
 
-    async def handle(self, delivery):
+    async def handle(self, place):
+        delivery = place.delivery
         ids = ids_of([delivery])
         note("route.begun", ids)
         await self._finished((delivery, ()))

@@ -1,18 +1,19 @@
 """Dispatch: the messages that one consumer took, all under way at once, each to its own end."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
 
 from voltpay.core.errors import Misconfigured, Unavailable
-from voltpay.foundation.runtime.batch_loop import HANDLED, PAUSED
+from voltpay.foundation.runtime.batch_loop import HANDLED
 from voltpay.foundation.runtime.blame import Gravedigger, taken_of
 from voltpay.foundation.runtime.failpoints import reach
 from voltpay.foundation.runtime.group_commit import GroupCommit
+from voltpay.foundation.runtime.health import Health
 from voltpay.foundation.runtime.retry import Backoff, wait_or
 from voltpay.foundation.runtime.room import Room
 from voltpay.foundation.runtime.stages import Publisher, WindowStage
@@ -45,44 +46,6 @@ class WindowLimits:
     delay_ms: int = 1_000
     scale_every_ms: int = 500
     calm_turns: int = 6
-
-
-class Health:
-    """Whether a loop does its work: it can take, and no message waits for what is away."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._is_well = False
-        self._troubled = 0
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether it takes messages and gets them done."""
-        return self._is_well and not self._troubled
-
-    @property
-    def is_troubled(self) -> bool:
-        """Whether a message that was taken waits for what is away."""
-        return self._troubled > 0
-
-    def note(self, *, is_well: bool) -> None:
-        """The latest take went well, or not."""
-        self._is_well = is_well
-        self._show()
-
-    @contextmanager
-    def trouble(self) -> Iterator[None]:
-        """Inside, one message waits."""
-        self._troubled += 1
-        self._show()
-        try:
-            yield
-        finally:
-            self._troubled -= 1
-            self._show()
-
-    def _show(self) -> None:
-        PAUSED.labels(self._name).set(0 if self.is_ready else 1)
 
 
 @dataclass

@@ -12,7 +12,8 @@ from typing import Final
 from prometheus_client import Gauge
 
 from voltpay.core.errors import Unavailable
-from voltpay.foundation.runtime.dispatch import Dispatch, Health, Window, WindowLimits
+from voltpay.foundation.runtime.dispatch import Dispatch, Window, WindowLimits
+from voltpay.foundation.runtime.health import Health
 from voltpay.foundation.runtime.low_lane import LowLane
 from voltpay.foundation.runtime.retry import wait_or
 from voltpay.foundation.runtime.room import Room
