@@ -51,6 +51,31 @@ async def test_no_more_is_held_than_the_stage_has_room_for(log):
     assert sorted(desk.done) == list(range(60))
 
 
+async def test_who_waits_for_its_publication_keeps_nobody_from_the_start(log, monkeypatch):
+    await log.write(promise(n) for n in range(40))
+    confirmed, shared = asyncio.Event(), log.shared
+
+    def slow_to_confirm(topic, group):
+        consumer = shared(topic, group)
+        finish = consumer.finish
+
+        async def finish_later(deliveries, records):
+            await confirmed.wait()
+            await finish(deliveries, records)
+
+        monkeypatch.setattr(consumer, "finish", finish_later)
+        return consumer
+
+    monkeypatch.setattr(log, "shared", slow_to_confirm)
+    desk = Desk(5)
+    desk.gate.set()
+    async with running(window_loop(desk, log)):
+        await until(lambda: len(desk.done) == 40)
+        confirmed.set()
+        await drained(log)
+    assert sorted(desk.done) == list(range(40))
+
+
 async def test_each_message_is_acknowledged_when_its_own_is_done(log):
     await log.write(promise(n) for n in range(10))
     held = asyncio.Event()
