@@ -43,6 +43,8 @@ class Wide:
     def __init__(self, cluster: Cluster, state: Path) -> None:
         self.cluster = cluster
         self.state = state
+        self.asked = state / "asked.history"
+        """What any load of this cluster asked for: reconciliation needs all of it."""
         self.url = f"https://{cluster.instances['gateway-1'].address}:8443"
         self.certificate = (state / "certs" / "ca.crt").read_bytes()
 
@@ -76,7 +78,7 @@ class Wide:
         except Unavailable as error:
             return str(error)
 
-    def reconciled(self, history: Path, drain_s: float = 600, timeout_s: float = 120) -> str:
+    def reconciled(self, drain_s: float = 600, timeout_s: float = 120) -> str:
         """What reconcile says once all adds up. To read all of it is work: first it drains."""
         settings = self.settings()
         end = time.monotonic() + drain_s
@@ -85,7 +87,7 @@ class Wide:
             time.sleep(2)
         end = time.monotonic() + timeout_s
         while True:
-            done = self.run("reconcile", "--history", str(history))
+            done = self.run("reconcile", "--history", str(self.asked))
             if done.returncode == 0:
                 return done.stdout
             assert time.monotonic() < end, done.stdout[-6_000:] + done.stderr
@@ -125,9 +127,9 @@ class Wide:
         return f"kafka-{topic.partitions[0].leader}-1"
 
     @contextlib.contextmanager
-    def load(self, rate_per_s: float, seed: int, history: Path) -> Iterator[Load]:
+    def load(self, rate_per_s: float, seed: int) -> Iterator[Load]:
         """Payments through the gateway for as long as the block lasts."""
-        with History(history) as noted:
+        with History(self.asked) as noted:
             sent = Load(
                 self.url,
                 rate_per_s=rate_per_s,
