@@ -37,7 +37,7 @@ test: $(READY) ## run the short set of tests (ARGS=…)
 test-slow: $(READY) ## run the tests that the short set leaves out
 	$(PYTEST) -m "slow and not cluster" $(ARGS) || test $$? -eq 5 # 5: there are none
 
-test-cluster: $(READY) ## deploy/compose.yaml's profile full: 100,000 payments while everything dies, a newer release: 15 minutes
+test-cluster: $(READY) ## deploy/compose.yaml's profile full: 100,000 payments while everything dies, a newer release
 	$(PYTEST) -m cluster $(ARGS)
 
 test-all: $(READY) ## run all tests

@@ -15,7 +15,7 @@ from voltpay.foundation.engines.embedded.accounts import Launcher, launcher_for
 
 _ROOT: Final = Path(__file__).parents[2]
 _JAVA: Final = ("java", "-Xmx400m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
-"""Brokers on one small machine: the second compiler would take most of it for minutes."""
+"""Brokers on one small machine: the second compiler is at work for minutes there."""
 _KAFKA: Final = "KAFKA_"
 
 

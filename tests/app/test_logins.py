@@ -4,10 +4,10 @@ import asyncio
 import subprocess
 import sys
 import time
-import urllib.request
 
 import asyncpg
 import pytest
+from tests.faults.more import is_ready
 from tests.faults.refusals import environment
 from tests.stack import free_ports
 
@@ -52,15 +52,6 @@ async def test_a_service_waits_for_its_login(starting, database_url):
     finally:
         await owner.close()
     end = time.monotonic() + PATIENCE_S
-    while not await asyncio.to_thread(is_ready, port):
+    while not await asyncio.to_thread(is_ready, f"http://127.0.0.1:{port}"):
         assert time.monotonic() < end
         await asyncio.sleep(0.1)
-
-
-def is_ready(port):
-    """Whether a service answers that it is ready."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as told:
-            return told.status == 200
-    except OSError:
-        return False

@@ -32,7 +32,7 @@ def cpu_s() -> Mapping[str, float] | None:
             told = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue
-        spent[_kind(command)] += (int(told[_USER]) + int(told[_SYSTEM])) / _TICKS_PER_S
+        spent[kind_of(command)] += (int(told[_USER]) + int(told[_SYSTEM])) / _TICKS_PER_S
     return spent
 
 
@@ -55,7 +55,8 @@ def _brokers() -> Iterator[int]:
             continue
 
 
-def _kind(command: bytes) -> str:
+def kind_of(command: bytes) -> str:
+    """What a process is, by its command line."""
     words = command.replace(b"\0", b" ").decode(errors="replace").strip()
     for engine, name in _VALKEYS.items():
         if words.startswith(engine):

@@ -145,14 +145,14 @@ class Dispatch:
             self._give_back(place)
             self._placeless -= 1
 
-    def _give_back(self, place: "_Place") -> None:
+    def _give_back(self, place: _Place) -> None:
         if place.is_held:
             place.is_held = False
             self._placeless += 1
             self._leave()
             self._window.changed.set()
 
-    async def _until_done(self, place: "_Place") -> None:
+    async def _until_done(self, place: _Place) -> None:
         try:
             await self._handle(place)
         except Unavailable as error:
@@ -160,7 +160,7 @@ class Dispatch:
             with self._window.health.trouble():
                 await self._until_back(place)
 
-    async def _until_back(self, place: "_Place") -> None:
+    async def _until_back(self, place: _Place) -> None:
         backoff = Backoff(self._window.chance)
         while not self._window.stop.is_set():
             await backoff.pause(self._window.stop)
@@ -168,7 +168,7 @@ class Dispatch:
                 await self._handle(place)
                 return
 
-    async def _handle(self, place: "_Place") -> None:
+    async def _handle(self, place: _Place) -> None:
         delivery = place.delivery
 
         async def once() -> None:

@@ -45,7 +45,7 @@ class WindowStage(Protocol):
     """Handles one message at a time, many at once (routing)."""
 
     def room(self) -> int:
-        """How many messages it may hold in all just now; the loop takes no more than that."""
+        """How many messages it may work on just now; what waits to be published is beside that."""
         ...
 
     async def __call__(self, one: Taken) -> Sequence[Message]:

@@ -24,6 +24,7 @@ from voltpay.foundation.seams.log import Consumer, Log
 __all__ = ["WindowLimits", "WindowLoop"]
 
 _PLACELESS_MAX: Final = 1_000
+"""Of a worker: done by the stage, waiting to be published, and in nobody's way."""
 
 WORKERS = Gauge("voltpay_dispatch_workers", "Workers that take messages", ["stage"])
 HELD = Gauge("voltpay_dispatch_held", "Messages that the stage works on or waits for", ["stage"])
