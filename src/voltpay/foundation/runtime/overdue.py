@@ -22,13 +22,16 @@ class Overdue:
         """A context that raises TimeoutError once it has taken so long, as asyncio.timeout does."""
         return Bound(self, seconds)
 
-    def begin(self, bound: "Bound") -> float:
-        """Look at it from now on; gives now, in seconds."""
+    def begin(self, bound: "Bound") -> tuple[float, asyncio.AbstractEventLoop]:
+        """Look at it from now on; gives now, in seconds, and the loop that it is of.
+
+        The loop is asked for once: on Python 3.11 that is a system call.
+        """
         self._bounds.add(bound)
         if self._alarm is None:
             self._loop = asyncio.get_running_loop()
             self._alarm = self._loop.call_later(_LOOK_S, self._look)
-        return self._loop.time()
+        return self._loop.time(), self._loop
 
     def end(self, bound: "Bound") -> None:
         """Look at it no more."""
@@ -53,11 +56,12 @@ class Bound:
         self._is_expired = False
 
     def __enter__(self) -> None:
-        task = asyncio.current_task()
+        now_s, loop = self._overdue.begin(self)
+        task = asyncio.current_task(loop)
         assert task is not None, "only a task can be ended"
         self._task = task
         self._cancelling = task.cancelling()
-        self.due_s = self._overdue.begin(self) + self._seconds
+        self.due_s = now_s + self._seconds
 
     def expire(self) -> None:
         """Its time is up."""

@@ -72,15 +72,18 @@ with given as (
            version = greatest(mine.version, excluded.version),
            facts = mine.facts + excluded.facts,
            posted_at = greatest(mine.posted_at, excluded.posted_at)
+), seconds as (
+    select currency, requested_ms - requested_ms % 1000 as second_ms, processor, slot,
+           count(*) as count, sum(amount_minor) as amount_minor
+      from counted where executed group by currency, second_ms, processor, slot
 ), buckets as (
     insert into inquiry.bucket as mine (tier, currency, at, processor, slot, count, amount_minor)
     select tier, currency,
            timestamptz 'epoch'
-             + (requested_ms - requested_ms % width_ms) * interval '1 millisecond' as at,
-           processor, slot, count(*), sum(amount_minor)
-      from counted
+             + (second_ms - second_ms % width_ms) * interval '1 millisecond' as at,
+           processor, slot, sum(count), sum(amount_minor)
+      from seconds
      cross join (values (1, 1000), (2, 60000), (3, 3600000), (4, 86400000)) as tiers(tier, width_ms)
-     where executed
      group by tier, currency, at, processor, slot
      order by tier, currency, at, processor, slot
     on conflict (tier, currency, at, processor, slot) do update

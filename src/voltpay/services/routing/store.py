@@ -39,13 +39,17 @@ with wish as (
     select * from unnest($1::routing.wish[]) as w
      where w.epoch >= (select epoch from reference.installation)
 )"""
-_INSERT = """
+# Payments that start together share one explanation, and to parse it costs more than to compare it.
+_INSERT = """, explained as materialized (
+    select explanation as said, explanation::jsonb as parsed
+      from (select distinct explanation from wish) as each
+)
 insert into routing.attempt (payment_id, number, processor, amount_minor, currency, fingerprint,
                              payment, requested_at, state, owner, lease_until, explanation, epoch)
 select payment_id, number, processor, amount_minor, currency, fingerprint, payment,
        timestamptz 'epoch' + requested_ms * interval '1 ms', 'sending', $2,
-       now() + lease_ms * interval '1 ms', explanation::jsonb, epoch
-  from wish {only} order by payment_id
+       now() + lease_ms * interval '1 ms', parsed, epoch
+  from wish join explained on said = explanation {only} order by payment_id
 on conflict do nothing
 returning payment_id"""
 _OPEN = _WISH + _INSERT.format(only="")
