@@ -63,6 +63,18 @@ async def test_an_attempt_keeps_what_it_was_opened_with(store: Store) -> None:
     assert view.payment == payment
 
 
+async def test_each_of_a_group_keeps_its_own_explanation_shared_or_not(store: Store) -> None:
+    reasons = ["cheapest", "quickest", "cheapest", "cheaper-full"]
+    payments = [a_payment() for _ in reasons]
+    openings = [
+        an_opening(payment, explanation=f'{{"reason": "{reason}", "offers": []}}')
+        for payment, reason in zip(payments, reasons, strict=True)
+    ]
+    assert await opened(store, *openings) == [True] * 4
+    views = [await store.attempts_of(payment.id) for payment in payments]
+    assert [view.explanation["reason"] for [view] in views] == reasons
+
+
 async def test_a_second_opening_is_told_what_stands(store: Store, database: Postgres) -> None:
     payment = a_payment()
     await store.open([an_opening(payment)])
