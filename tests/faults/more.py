@@ -15,6 +15,13 @@ from voltpay.foundation.runtime.failpoints import VARIABLE
 @contextmanager
 def one_more(stack, role):
     """`voltpay run ROLE` on the engines of a running Voltpay; gives its address."""
+    with process_of(stack, role) as (_, url):
+        yield url
+
+
+@contextmanager
+def process_of(stack, role, **variables):
+    """The same with more variables; gives the process, which may be stopped, and its address."""
     (port,) = free_ports(1)
     with found(stack.folder, None) as settings:
         engines = {
@@ -26,6 +33,7 @@ def one_more(stack, role):
                 [json.loads(each.model_dump_json()) for each in settings.processors]
             ),
             VARIABLE: "",
+            **variables,
         }
     command = [sys.executable, "-m", "voltpay", "run", role, "--port", str(port)]
     output = stack.folder / f"{role}-{port}.out"
@@ -36,10 +44,11 @@ def one_more(stack, role):
     url = f"http://127.0.0.1:{port}"
     try:
         stack.until(lambda: is_ready(url), timeout_s=30)
-        yield url
+        yield process, url
     finally:
-        process.terminate()
-        assert process.wait(30) == 0, output.read_text()
+        if process.poll() is None:
+            process.terminate()
+            assert process.wait(30) == 0, output.read_text()
 
 
 def is_ready(url):

@@ -63,10 +63,12 @@ Runner = BatchLoop | WindowLoop | Repeating
 @dataclass
 class _Running:
     runners: Sequence[Runner]
+    life: Lifecycle
     server: Server | None = field(default=None)
 
     def checks(self) -> Mapping[str, bool]:
-        return {runner.name: runner.is_ready for runner in self.runners}
+        checks = {runner.name: runner.is_ready for runner in self.runners}
+        return checks | {"staying": False} if self.life.is_leaving else checks
 
     @property
     def is_ready(self) -> bool:
@@ -80,7 +82,7 @@ async def run_role(role: Role, settings: Settings, address: Address, life: Lifec
         await refuse_taken_port(address.host, address.port)
     opened = open_engines(settings, role.name, address.courtesy)
     house = build(settings, opened)
-    running = _Running(_runners(role, settings, house, opened))
+    running = _Running(_runners(role, settings, house, opened), life)
     running.server = server_of(role, house, running.checks, address)
     try:
         async with asyncio.TaskGroup() as group:

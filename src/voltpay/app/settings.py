@@ -84,6 +84,9 @@ class Settings(BaseSettings):
         ge=1,
         description="Settled claims that are kept at most, a process; the window is shorter then",
     )
+    leave_ms: int = Field(
+        0, ge=0, le=60_000, description="`voltpay run`: told to stop, it works on so long, unready"
+    )
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
     topics: TopicNames = TopicNames()
     kafka: KafkaSettings = KafkaSettings()

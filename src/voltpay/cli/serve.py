@@ -112,6 +112,7 @@ def run(
         "+".join(roles),
         main,
         set_up_logs=lambda: lifecycle.configure_logging(settings.log_level, "+".join(roles)),
+        leave_s=settings.leave_ms / 1000,
     )
 
 

@@ -36,6 +36,8 @@ READY: Final = b"ready"
 REFUSED: Final = b"refused "
 ORPHAN_GRACE_S: Final = 1.0
 """What a role whose supervisor is gone gets to end by itself."""
+DRAIN_S: Final = 12.0
+"""What a role that is stopping gets to finish what it holds."""
 
 log = structlog.get_logger()
 E = TypeVar("E", bound=BaseException)
@@ -90,13 +92,15 @@ class Lifeline:
 class Lifecycle:
     """What a role's main is given: says when it is ready, hears when it is to stop.
 
-    On the first SIGTERM `stopping` is set, and main has `drain_s` to finish what it holds and
-    return. Then, or at a second signal, it is cancelled.
+    From the first SIGTERM it `is_leaving`: it works on for `leave_s` and tells whoever asks that it
+    is not ready. Then `stopping` is set, and main has DRAIN_S to finish what it holds and return.
+    Then, or at a second signal, it is cancelled.
     """
 
     def __init__(self, name: str, lifeline: Lifeline | None) -> None:
         self.name = name
         self.stopping = asyncio.Event()
+        self.is_leaving = False
         self._lifeline = lifeline
 
     def ready(self) -> None:
@@ -127,7 +131,7 @@ RoleMain = Callable[[Lifecycle], Coroutine[object, object, None]]
 
 
 def run_role(
-    name: str, main: RoleMain, *, set_up_logs: Callable[[], None], drain_s: float = 12.0
+    name: str, main: RoleMain, *, set_up_logs: Callable[[], None], leave_s: float = 0.0
 ) -> None:
     """Run a role to its end in this process, on a loop of its own.
 
@@ -140,25 +144,26 @@ def run_role(
         lifeline.guard()
     try:
         set_up_logs()
-        drained = uvloop.run(_live(Lifecycle(name, lifeline), main, lifeline, drain_s))
+        drained = uvloop.run(_live(Lifecycle(name, lifeline), main, lifeline, leave_s))
     except Exception as error:  # noqa: BLE001 - the edge: every failure becomes an exit code
         raise SystemExit(_exit_code(error, lifeline)) from None
     if not drained:
-        log.error("role.cut_off", drain_s=drain_s)
+        log.error("role.cut_off", drain_s=DRAIN_S)
         raise SystemExit(EXIT_FAILED)
 
 
-async def _live(life: Lifecycle, main: RoleMain, lifeline: Lifeline | None, drain_s: float) -> bool:
+async def _live(life: Lifecycle, main: RoleMain, lifeline: Lifeline | None, leave_s: float) -> bool:
     loop = asyncio.get_running_loop()
     task = asyncio.create_task(main(life))
 
     def stop() -> None:
-        if life.stopping.is_set():
+        if life.is_leaving:
             task.cancel()
             return
         log.info("role.stopping")
-        life.stopping.set()
-        loop.call_later(drain_s, task.cancel)
+        life.is_leaving = True
+        loop.call_later(leave_s, life.stopping.set)
+        loop.call_later(leave_s + DRAIN_S, task.cancel)
 
     # A supervised role gets SIGTERM when its turn to drain has come; Ctrl-C is not for it.
     for number in (signal.SIGTERM,) if lifeline else (signal.SIGTERM, signal.SIGINT):
