@@ -121,6 +121,19 @@ async def test_resume_delivers_again_what_was_not_finished(world: LogWorld) -> N
     assert list(await consumer.take(20, 0)) == []
 
 
+async def test_what_comes_again_comes_before_what_waits_elsewhere(world: LogWorld) -> None:
+    log = await a_prepared_log(world)
+    await log.append(records("high", range(5)))
+    consumer = log.shared("high", "workers")
+    await consumer.take(20, 0)
+    await consumer.resume()
+    await log.append(records("high", [99]))
+    # With no time to wait a take looks at all that the log has first.
+    taken = [*await consumer.take(4, 0)]
+    assert numbers_of(taken) == [0, 1, 2, 3]
+    assert numbers_of(await take_all(consumer, 2)) == [4, 99]
+
+
 async def test_a_cancelled_take_loses_nothing(world: LogWorld) -> None:
     log = await a_prepared_log(world)
     consumer = log.shared("high", "workers")

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 
 from voltpay.foundation.engines.kafka.rows import Row
 from voltpay.foundation.engines.partition import Partition
@@ -15,6 +16,7 @@ class Buffers:
         self._topic = topic
         self._partitions: dict[int, Partition] = {}
         self._waiting: dict[int, deque[Delivery]] = {}
+        self._again: dict[int, deque[Delivery]] = {}
         self._reached: dict[int, int] = {}
         self._first = 0
         self.count = 0
@@ -29,22 +31,22 @@ class Buffers:
         for number in numbers:
             self.empty([number])
             self._partitions[number] = Partition(0)
-            self._waiting[number] = deque()
             self._reached.pop(number, None)
 
     def drop(self, numbers: Iterable[int]) -> None:
         """Forget these."""
         for number in numbers:
             self.empty([number])
-            self._waiting.pop(number, None)
+            for queues in (self._again, self._waiting):
+                queues.pop(number, None)
             self._partitions.pop(number, None)
 
     def empty(self, numbers: Iterable[int]) -> None:
         """Drop what waits; what was handed out may still be finished."""
         for number in numbers:
-            waiting = self._waiting.get(number, ())
-            self.count -= len(waiting)
-            self._waiting[number] = deque()
+            for queues in (self._again, self._waiting):
+                self.count -= len(queues.get(number, ()))
+                queues[number] = deque()
 
     def arrived(self, rows: Sequence[Row]) -> None:
         """Records were read."""
@@ -64,26 +66,28 @@ class Buffers:
         )
 
     def take(self, count_max: int) -> list[Delivery]:
+        """What comes again, then what waits."""
+        self._first += 1
+        found = self._dealt(self._again, count_max)
+        found += self._dealt(self._waiting, count_max - len(found))
+        self.count -= len(found)
+        return found
+
+    def _dealt(self, queues: Mapping[int, deque[Delivery]], count_max: int) -> list[Delivery]:
         """Each partition its share of the count, what is left to those that have more."""
         found: list[Delivery] = []
-        filled = sorted(number for number, waiting in self._waiting.items() if waiting)
-        self._first += 1
+        filled = sorted(number for number, queue in queues.items() if queue)
         cut = self._first % max(1, len(filled))
         filled = filled[cut:] + filled[:cut]
         while filled and len(found) < count_max:
             share = -(-(count_max - len(found)) // len(filled))
             for number in filled:
-                found += self._taken(number, min(share, count_max - len(found)))
-            filled = [number for number in filled if self._waiting[number]]
-        self.count -= len(found)
+                room = min(share, count_max - len(found), len(queues[number]))
+                found += [queues[number].popleft() for _ in range(room)]
+            filled = [number for number in filled if queues[number]]
+        for one in found:
+            self._partitions[one.partition].take(one.position)
         return found
-
-    def _taken(self, number: int, count_max: int) -> list[Delivery]:
-        waiting, partition = self._waiting[number], self._partitions[number]
-        taken = [waiting.popleft() for _ in range(min(count_max, len(waiting)))]
-        for one in taken:
-            partition.take(one.position)
-        return taken
 
     def finished(self, deliveries: Iterable[Delivery]) -> Mapping[int, int]:
         """Note them; gives up to where partitions are finished now that were not before."""
@@ -100,11 +104,13 @@ class Buffers:
         return marks
 
     def put_back(self, deliveries: Iterable[Delivery]) -> None:
-        """They were handed out and are not committed: they come again, before what waits."""
-        for one in sorted(deliveries, key=lambda each: each.position, reverse=True):
-            if self.is_open(one):
-                self._waiting[one.partition].appendleft(one)
-                self.count += 1
+        """They were handed out and are not committed: they come again, before all that waits."""
+        back = [one for one in deliveries if self.is_open(one)]
+        self.count += len(back)
+        for one in back:
+            self._again[one.partition].append(one)
+        for number in {one.partition for one in back}:
+            self._again[number] = deque(sorted(self._again[number], key=attrgetter("position")))
 
     def is_open(self, delivery: Delivery) -> bool:
         """Whether it was handed out and is not committed yet."""
