@@ -35,7 +35,7 @@ from voltpay.processors.settings import ProcessorSettings
 _RUN_FOLDER: Final = "run"
 _COURTESY_FILE: Final = "courtesy"
 _LOG_FILE: Final = "voltpay.log"
-_ORPHANS_S: Final = 3.0
+_ORPHANS_S: Final = 5.0
 
 
 @dataclass

@@ -27,8 +27,15 @@ _TOO_LATE: Final = frozenset(
     }
 )
 """Refused so, a commit comes too late: another member has the partition, or will have."""
-_MOVING: Final = frozenset({KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_LOAD_IN_PROGRESS})
-"""The group's coordinator is just moving, as when its broker came back: again in a moment."""
+_MOVING: Final = frozenset(
+    {
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.STALE_MEMBER_EPOCH,
+    }
+)
+"""The group's coordinator is just moving, as when its broker came back, or has told this member of
+a new epoch and the answer is still on its way: again in a moment."""
 _MOVES_S: Final = 2.0
 _AGAIN_S: Final = 0.1
 
@@ -69,13 +76,15 @@ class Commits:
     def _commit(self, consumer: Consumer, marks: Mapping[int, int]) -> None:
         offsets = [TopicPartition(self._topic, *mark) for mark in marks.items()]
         ends_at = time.monotonic() + _MOVES_S
-        while True:
+        while offsets:
             try:
                 consumer.commit(offsets=offsets, asynchronous=False)
             except KafkaException as error:
                 code = error.args[0].code()
                 if code in _MOVING and time.monotonic() < ends_at:
                     time.sleep(_AGAIN_S)
+                    kept = {one.partition for one in consumer.assignment()}
+                    offsets = [one for one in offsets if one.partition in kept]
                     continue
                 if code not in _TOO_LATE:
                     raise translated(error.args[0]) from error

@@ -138,10 +138,14 @@ class Groups:
     async def _follow_resets(self, reader: Reader, topic: str, group: str) -> None:
         """Read again when somebody asked this group to, as another process may."""
         while True:
+            before = self._followed.get(reader)
             try:
                 asked = await self._marks.resets(topic, group)
-                if self._followed.setdefault(reader, asked) != asked:
-                    await self._follow(reader, topic, group, asked)
+                # What was followed meanwhile may be newer than this answer.
+                if self._followed.get(reader) == before:
+                    self._followed[reader] = asked
+                    if before not in {None, asked}:
+                        await self._follow(reader, topic, group, asked)
             except Unavailable as error:
                 log.info("kafka.resets_not_seen", topic=topic, group=group, error=str(error))
             await asyncio.sleep(_RESETS_EVERY_S)
@@ -156,7 +160,7 @@ class Groups:
         name = self._names.group(topic, group)
         asked = await self._marks.wish_reset(topic, group)
         for reader in list(self._consumers):
-            if reader.membership.group == name:
+            if reader.membership.group == name and self._followed.get(reader) != asked:
                 await self._follow(reader, topic, group, asked)
         for _ in range(_RESET_LOOKS):
             if await self._marks.resets_done(topic, group, asked) >= members:

@@ -74,14 +74,15 @@ class TopicMaking(TopicChecks):
         await self._cluster.answers(lambda: self._cluster.admin.create_partitions(wanted))
 
     async def _until_known(self) -> None:
-        """Brokers learn of a new topic one after the other."""
+        """Brokers learn of new topics, and of more partitions, one after the other."""
         for _ in range(100):
             try:
                 await self.verify()
                 for row in self._topics.read:
                     await self.ends(row.name)
-            except (LogNotPrepared, LogAway):
+            except (LogNotPrepared, LogAway, Misconfigured):
                 await asyncio.sleep(_LOOK_AGAIN_S)
             else:
                 return
+        await self.verify()
         raise LogAway("the topics were made, and not all brokers know them yet")
