@@ -13,6 +13,7 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+_START_S = 60
 CLUSTER_ID = "dm9sdHBheS10ZXN0cy0wMA"
 HOW_TO_GET = (
     "Kafka's server was not found: `sh tools/kafka` fetches it with a JDK and Maven, or name the "
@@ -132,14 +133,16 @@ class Brokers:
         for node in self.nodes:
             node.start()
         admin = AdminClient({"bootstrap.servers": ",".join(self.addresses), "log_level": 0})
-        for _ in range(300):
+        ends_at = time.monotonic() + _START_S
+        while time.monotonic() < ends_at:
             try:
                 told = admin.list_topics(timeout=1)
                 leaders = [p.leader for t in told.topics.values() for p in t.partitions.values()]
                 if len(told.brokers) == len(self.nodes) and -1 not in leaders:
                     return
             except KafkaException:
-                time.sleep(0.1)
+                pass
+            time.sleep(0.1)
         raise AssertionError(f"the brokers do not answer: see {self.folder}")
 
     def kill(self) -> None:

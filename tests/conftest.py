@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import asyncpg
+import hypothesis
 import pytest
 import redis
 import structlog
@@ -21,6 +22,9 @@ from voltpay.foundation.engines.embedded import EmbeddedEngines, EngineUrls
 from voltpay.migrations import migrate_up
 
 Answer = TypeVar("Answer")
+# The machine may stand still in the middle of an example: no test is about time.
+hypothesis.settings.register_profile("voltpay", deadline=None)
+hypothesis.settings.load_profile("voltpay")
 LOG_MEMORY_BYTES = 256 * 1024 * 1024
 CACHE_MEMORY_BYTES = 64 * 1024 * 1024
 

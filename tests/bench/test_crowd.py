@@ -66,7 +66,7 @@ def test_a_closed_crowd_counts_every_answer_by_its_status(run):
 
     async def crowd():
         async with listening(answering(seen)) as url:
-            return await closed(url, payments(url), clients=4, seconds=0.3)
+            return await closed(url, payments(url), clients=4, seconds=1)
 
     burst = run(crowd())
     assert burst.count(202) + burst.count(503) == len(seen) == len(burst.latencies_ms) > 40

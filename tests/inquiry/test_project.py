@@ -186,7 +186,7 @@ async def test_a_writer_that_lost_its_connection_writes_only_after_owning_again(
         await stand.have(posted())
     with pytest.raises(FenceLost):
         await stand.have(posted())
-    assert await stand.project.own([0]) == {0}
+    assert await owns_soon(stand, {0})
     await stand.have(posted())
 
 

@@ -28,11 +28,17 @@ def test_groups_set_back_to_the_beginning_change_nothing_twice(stack):
             with found(stack.folder, None) as settings:
                 set_all_back(settings)
             # A role reads its position at its start: kill it, and it begins from there.
-            for role in ("ledger", "routing", "projection"):
-                os.kill(stack.pids()[role], signal.SIGKILL)
-            stack.until(lambda: {"ledger", "routing", "projection"} <= stack.pids().keys())
+            killed = {role: stack.pids()[role] for role in ("ledger", "routing", "projection")}
+            for pid in killed.values():
+                os.kill(pid, signal.SIGKILL)
+            stack.until(lambda killed=killed: all_replaced(stack, killed))
     verdict = drained_verdict(stack)
     assert f"{load.accepted:,}" in verdict
+
+
+def all_replaced(stack, killed):
+    """Whether every role runs with another process id than the one that was killed."""
+    return all(stack.pids().get(role, pid) != pid for role, pid in killed.items())
 
 
 def test_a_rebuild_during_load_ends_with_the_same_content(stack):

@@ -20,7 +20,7 @@ def test_the_payment_of_the_readme_is_accepted_and_reaches_the_balance(stack):
     script = next(block for block in blocks() if "curl" in block)
     script = script.replace("http://127.0.0.1:9999", stack.url)
     # A person takes a moment between two lines; what is asked next is answered by then.
-    script = script.replace("curl http", "sleep 1; curl -s http")
+    script = script.replace("curl http", "sleep 3; curl -s http")
     done = subprocess.run(
         ["bash", "-euc", script], capture_output=True, text=True, timeout=30, check=True
     )

@@ -31,22 +31,16 @@ def test_with_both_healthy_everything_goes_to_the_cheaper(stack):
 def test_a_slowdown_reroutes_before_the_first_timeout(stack):
     unknown = stack.metric("routing", "voltpay_routing_charges_total", outcome="unknown")
     fallback = totals(stack)[1]
-    slow = {"delay": 1_600}
+    slow = {"delay": 1_200}
     with Traffic(stack, 6, seed=2), stack.behaving(0, "delay", slow, {"delay": 0}):
         stack.until(lambda: totals(stack)[1] > fallback + 100)
     assert stack.metric("routing", "voltpay_routing_charges_total", outcome="unknown") == unknown
 
 
 def test_workers_and_concurrency_follow_the_backlog_and_stay_within_their_bounds(stack):
-    assert stack.metric("routing", "voltpay_dispatch_workers") == 2
+    # What the slowdown held up may have called for one more.
+    stack.until(lambda: stack.metric("routing", "voltpay_dispatch_workers") == 2, timeout_s=60)
     limits, workers, sockets = set(), set(), 0
-    for processor in (0, 1):
-        stack.configure(processor, "failure", {"failure": True})
-    with Traffic(stack, 4, seed=3):
-        time.sleep(3)
-        for processor in (0, 1):
-            stack.configure(processor, "failure", {"failure": False})
-            stack.configure(processor, "delay", {"delay": 60})
 
     def has_looked_long_enough():
         nonlocal sockets
@@ -56,8 +50,20 @@ def test_workers_and_concurrency_follow_the_backlog_and_stay_within_their_bounds
             sockets = max(sockets, sockets_to(stack.ports[1:]))
         return 3 in workers and len(limits) > 2
 
+    has_looked_long_enough()
+    for processor in (0, 1):
+        stack.configure(processor, "failure", {"failure": True})
+    with Traffic(stack, 4, seed=3):
+        ends_at = time.monotonic() + 3
+        while time.monotonic() < ends_at:
+            has_looked_long_enough()
+            time.sleep(0.2)
+        for processor in (0, 1):
+            stack.configure(processor, "failure", {"failure": False})
+            stack.configure(processor, "delay", {"delay": 60})
+
     stack.until(has_looked_long_enough, timeout_s=30)
-    stack.until(lambda: stack.metric("routing", "voltpay_dispatch_workers") == 2, timeout_s=20)
+    stack.until(lambda: stack.metric("routing", "voltpay_dispatch_workers") == 2, timeout_s=60)
     assert max(workers) == 3
     assert (0 if TCP_TABLE.exists() else -1) < sockets <= 200
     for processor in (0, 1):
@@ -69,7 +75,7 @@ def test_health_is_asked_for_at_most_once_in_five_seconds(stack):
         return stack.metric("routing", "voltpay_routing_probes_total", processor="default")
 
     before, began = calls(), time.monotonic()
-    stack.until(lambda: calls() >= before + 2, timeout_s=25)
+    stack.until(lambda: calls() >= before + 2, timeout_s=60)
     elapsed_s = time.monotonic() - began
     assert calls() - before <= elapsed_s // 5 + 1
 

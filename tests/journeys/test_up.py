@@ -70,7 +70,7 @@ def test_a_role_that_is_killed_comes_back_and_payments_go_on(stack, role):
     dead = stack.pids()[role]
     os.kill(dead, signal.SIGKILL)
     stack.until(lambda: stack.pids().get(role, dead) != dead)
-    stack.until(lambda: is_reachable(stack.ports[0]))
+    stack.until(lambda: all(map(is_reachable, stack.ports)))
     after = [stack.pay(1, accountId="carol") for _ in range(5)]
     for payment_id in before + after:
         stack.until_status(payment_id, "completed", timeout_s=40)

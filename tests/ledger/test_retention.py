@@ -64,7 +64,7 @@ async def test_making_a_day_waits_for_no_reader_or_writer_of_another(books: Book
             "lock table only ledger.payment, only ledger.posting in row exclusive mode"
         )
         made = books.store.prepare_day(DAY + timedelta(days=2))
-        assert await asyncio.wait_for(made, 2) is True
+        assert await asyncio.wait_for(made, 30) is True
 
 
 async def test_cleaning_forgets_what_is_older_than_a_week_and_notes_it(books: Books) -> None:

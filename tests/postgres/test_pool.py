@@ -10,7 +10,7 @@ from voltpay.foundation.engines.postgres.pool import DatabaseAway, DatabaseRefus
 @pytest.fixture
 async def database(database_url):
     """A small pool on a fresh database."""
-    pool = Postgres(database_url, name="test", size_max=2, timeout_ms=300)
+    pool = Postgres(database_url, name="test", size_max=2, timeout_ms=2_000)
     yield pool
     await pool.close()
 
@@ -38,7 +38,7 @@ async def test_a_value_that_the_driver_cannot_send_is_refused(database):
     [
         "select * from reference.absent",
         "set transaction read only; insert into reference.merchant (name) values ('a')",
-        "select pg_sleep(2)",
+        "select pg_sleep(30)",
         "select pg_terminate_backend(pg_backend_pid())",
     ],
 )

@@ -68,7 +68,7 @@ async def test_the_delay_comes_before_the_failure_flag(
     sandbox: StartSandbox, charge_of: MakeCharge
 ) -> None:
     one = await sandbox()
-    await one.control.set_delay(150)
+    await one.control.set_delay(2_000)
     charge = charge_of()
     waiting = asyncio.create_task(one.processor.charge(charge, 5000))
     await asyncio.sleep(0.05)
@@ -83,7 +83,7 @@ async def test_a_payment_is_made_though_its_client_hung_up(
     sandbox: StartSandbox, charge_of: MakeCharge
 ) -> None:
     one = await sandbox()
-    await one.control.set_delay(100)
+    await one.control.set_delay(2_000)
     charge = charge_of()
     _, writer = await asyncio.open_connection("127.0.0.1", int(one.url.rsplit(":", 1)[1]))
     body = payment_json(charge.payment_id, 1990, 2, NOON_MS)
@@ -103,7 +103,7 @@ async def test_a_charge_whose_handler_is_cancelled_is_made_too(
     sandbox: StartSandbox, charge_of: MakeCharge
 ) -> None:
     one = await sandbox()
-    await one.control.set_delay(50)
+    await one.control.set_delay(1_000)
     charge = charge_of()
     body = payment_json(charge.payment_id, 1990, 2, NOON_MS)
     handler = asyncio.create_task(one.app._charging.charge(body))

@@ -49,7 +49,7 @@ from voltpay.services.routing.sweep import Sweep
 
 NOW_MS = 1_790_000_000_123
 QUICK = RoutingSettings(
-    lease_ms=300,
+    lease_ms=1_000,
     lane=LaneSettings(charge_timeout_min_ms=60, slow_ms=40),
     resolve=ResolveSettings(
         find_timeout_ms=60, ask_first_ms=1, ask_max_ms=10, foreign_grace_ms=0, repeats_max=1

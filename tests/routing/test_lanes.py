@@ -25,7 +25,11 @@ class ManualClock(SteeredClock):
     def monotonic_ms(self) -> int:
         return self.at_ms
 
+    def now_ms(self) -> int:
+        return NOON_MS + self.at_ms
 
+
+NOON_MS = 1_763_640_000_000
 RULES = RoutingSettings(breaker=BreakerSettings(failures_in_row=3, pause_ms=100))
 
 

@@ -23,7 +23,7 @@ from voltpay.services.routing.probe import Probe
 from voltpay.services.routing.settings import ProbeSettings
 
 Houses = Callable[..., House]
-AN_HOUR = ProbeSettings(interval_ms=600_000)
+AN_HOUR = ProbeSettings(interval_ms=600_000, late_ms=60_000)
 
 
 def probe_of(one: House, settings: ProbeSettings = AN_HOUR) -> Probe:
@@ -82,7 +82,7 @@ async def test_a_call_that_is_late_after_its_claim_is_not_made(house: Houses) ->
 
     async def claims_slowly(processors: list[str], interval_ms: int) -> list[str]:
         names = await claim(processors, interval_ms)
-        one.clock.jumped_ms += 500
+        one.clock.jumped_ms += AN_HOUR.late_ms + 100
         return list(names)
 
     board.claim_probes = claims_slowly

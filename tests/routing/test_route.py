@@ -77,7 +77,7 @@ async def test_a_payment_goes_to_the_cheaper_and_is_settled(house: Houses) -> No
 
 
 async def test_the_attempt_stands_before_the_first_byte_goes_out(house: Houses) -> None:
-    one, payment, seen = house(), a_payment(), []
+    one, payment, seen = house(settings=PATIENT), a_payment(), []
 
     async def looks(processor: SimulatedProcessor, charge: Charge) -> Outcome:
         [view] = await one.attempts_of(payment)
@@ -306,14 +306,14 @@ async def test_a_processor_that_says_it_fails_gets_nothing(house: Houses) -> Non
 
 
 async def test_a_slowdown_reroutes_before_the_first_timeout(house: Houses) -> None:
-    one = house()
+    one = house(settings=PATIENT)
     default = one.processors[0]
     for _ in range(5):
         settled(await routed(one, a_payment()))
     default.behaviours = [executes_then_hangs]
     hanging = asyncio.create_task(one.route(accepted(a_payment())))
     await default.was_sent(6)
-    one.clock.jumped_ms += 50
+    one.clock.jumped_ms += PATIENT.lane.slow_ms + 100
     message = settled(await routed(one, a_payment()))
     assert (message.attempt.processor, message.attempt.reason) == ("fallback", "cheaper-slow")
     assert not hanging.done()

@@ -133,7 +133,7 @@ async def test_payments_survive_a_processor_that_resets_and_forgets_to_answer(
         payments = [a_payment() for _ in range(60)]
         async with SandboxControl(one) as control:
             await control.set_faults(
-                {"reset": 0.2, "reset_before_insert": 0.2, "garbage": 0.1, "decline": 0.1},
+                {"reset": 0.2, "reset_before_insert": 0.2, "garbage": 0.1, "decline": 0.2},
                 seed=7,
             )
         async with SandboxControl(two) as control:

@@ -137,7 +137,7 @@ def test_roles_are_drained_one_after_the_other(house: House, number: signal.Sign
 
 
 def test_a_role_that_ignores_the_request_is_killed_at_the_end(house: House) -> None:
-    house.open("deaf=deaf", "ledger=plain", drain_s=1)
+    house.open("deaf=deaf", "ledger=plain", drain_s=3)
     until(lambda: house.happened("deaf", "started") == 1)
     house.await_ready("ledger")
     house.signal(signal.SIGTERM)

@@ -211,12 +211,13 @@ async def test_a_message_that_meets_unavailable_is_kept_and_nothing_more_is_take
     desk.fails = fails
     loop = window_loop(desk, log)
     async with running(loop):
-        await until(lambda: desk.started.count(0) == 3)
+        await until(lambda: desk.started.count(0) >= 3)
         assert not loop.is_ready
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.25)
         await log.write(promise(n) for n in range(1, 5))
         await log.write([put_off(100)])
-        await until(lambda: desk.started.count(0) == 5)
+        tries = desk.started.count(0)
+        await until(lambda: desk.started.count(0) >= tries + 2)
         assert set(desk.started) == {0}
         is_away = False
         await drained(log)
@@ -236,7 +237,7 @@ async def test_stop_leaves_a_message_that_meets_unavailable_to_the_next(log, log
 
     desk.fails = fails
     async with running(window_loop(desk, log)):
-        await until(lambda: desk.started.count(0) == 2)
+        await until(lambda: desk.started.count(0) >= 2)
     assert await log.backlog(NAMES.accepted, "routing") == 1
     async with opened(log_url, "two") as again:
         healed = Desk(40)
