@@ -11,6 +11,7 @@ from tests.inquiry.test_project import some_facts
 from voltpay.core.errors import Unavailable
 from voltpay.core.messages import PaymentPosted
 from voltpay.foundation.engines.postgres.replicas import ReplicaBounds
+from voltpay.foundation.seams.clock import Clock, SystemClock
 from voltpay.services.inquiry.cached import Bound
 from voltpay.services.inquiry.cover import Span, cover
 from voltpay.services.inquiry.rows import Totals
@@ -21,12 +22,21 @@ from voltpay.services.inquiry.window import EARLIEST_MS, LATEST_MS, Window
 ALL = Window(EARLIEST_MS, LATEST_MS)
 
 
-def summary_of(stand: Stand, **settings: int) -> Summary:
+class Standing(SystemClock):
+    """A clock by which nothing is ever late."""
+
+    def monotonic_ms(self) -> int:
+        return 0
+
+
+def summary_of(
+    stand: Stand, *, reader: Reader | None = None, clock: Clock | None = None, **settings: int
+) -> Summary:
     """The question, on the stand's links."""
     made = stand_on(stand.engines, **settings).settings
-    reader = Reader(stand.engines.replicas("test", ReplicaBounds()))
-    names = ["default", "fallback"]
-    return Summary(reader, stand.ends_of, stand.engines.clock, Bound(64), made, names)
+    reader = reader or Reader(stand.engines.replicas("test", ReplicaBounds()))
+    clock, names = clock or stand.engines.clock, ["default", "fallback"]
+    return Summary(reader, stand.ends_of, clock, Bound(64), made, names)
 
 
 def brute(facts: list[PaymentPosted], window: Window, currency: str) -> dict[str, tuple[int, int]]:
@@ -77,7 +87,7 @@ async def test_a_processor_that_is_configured_no_more_still_counts(stand: Stand)
 
 async def test_it_waits_for_the_projection_to_pass_what_had_settled(stand: Stand) -> None:
     stand.ends = {0: 0, 1: 6}
-    asked = asyncio.create_task(summary_of(stand)(ALL, "EUR"))
+    asked = asyncio.create_task(summary_of(stand, clock=Standing())(ALL, "EUR"))
     await asyncio.sleep(0.05)
     assert not asked.done()
     await stand.have(posted(partition=1, position=6))
@@ -96,9 +106,7 @@ async def test_it_waits_on_the_small_table_and_adds_up_once(stand: Stand) -> Non
 
     stand.ends = {0: 5}
     reader = Counting(stand.engines.replicas("test", ReplicaBounds()))
-    summary = Summary(
-        reader, stand.ends_of, stand.engines.clock, Bound(64), stand.settings, ["default"]
-    )
+    summary = summary_of(stand, reader=reader, clock=Standing())
     asked = asyncio.create_task(summary(ALL, "EUR"))
     await asyncio.sleep(0.05)
     await stand.have(posted(position=5))
