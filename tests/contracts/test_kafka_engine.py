@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 import pytest
+from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -160,6 +161,33 @@ async def test_an_append_stays_together_and_the_next_goes_elsewhere(
     for one in taken:
         by_partition[one.partition].append(int(one.body))
     assert list(by_partition.values()) == [list(range(25))] * 4
+
+
+async def test_a_position_before_the_oldest_record_is_no_backlog(kafka_world: KafkaWorld) -> None:
+    log = await a_prepared_log(kafka_world)
+    await log.append(records("high", range(10)))
+    (number,) = (number for number, end in (await log.ends("high")).items() if end)
+    await move_group(kafka_world, number, 10)
+    assert await log.trim() == 10
+    # As when a group is set back while the trimmer deletes what it had finished before.
+    await move_group(kafka_world, number, 3)
+    assert (await log.committed("high", "workers"))[number] == 3
+    assert await log.backlog("high", "workers") == 0
+    assert [page async for page in log.unfinished("high", "workers")] == []
+    consumer = log.shared("high", "workers")
+    assert list(await consumer.take(20, 0)) == []
+    await log.append(records("high", [99]))
+    assert numbers_of(await consumer.take(20, 10_000)) == [99]
+
+
+async def move_group(world: KafkaWorld, partition: int, position: int) -> None:
+    """Set the workers' position on the topic high, which nobody reads just now."""
+    admin = AdminClient({"bootstrap.servers": world.servers.brokers.addresses[0]})
+    mark = TopicPartition(f"{world.prefix}high", partition, position)
+    asked = ConsumerGroupTopicPartitions(f"{world.prefix}workers.high", [mark])
+    (moved,) = admin.alter_consumer_group_offsets([asked]).values()
+    told = await asyncio.to_thread(moved.result)
+    assert told.topic_partitions[0].error is None
 
 
 async def test_a_member_that_joins_gets_its_share_and_nothing_comes_twice(

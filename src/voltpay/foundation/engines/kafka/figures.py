@@ -77,8 +77,9 @@ class Figures:
     async def bounds(self, topic: str, group: str) -> tuple[Mapping[int, int], Mapping[int, int]]:
         """Where each partition ends, and where the group has got to, or its oldest record is."""
         ends, done = await asyncio.gather(self.ends(topic), self.committed(topic, group))
-        # What a group has committed is kept from there on: only without that the oldest matters.
-        if all(done[p] for p, end in ends.items() if end):
+        if all(done[p] >= end for p, end in ends.items()):
             return ends, done
+        # A group that never committed, or that was set back while what it had finished was trimmed:
+        # what is kept no more is not open.
         lows = await self.lows(topic)
         return ends, {p: max(done[p], lows[p]) for p in ends}
