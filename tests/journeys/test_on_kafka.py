@@ -73,7 +73,7 @@ def settled_in(verdict):
 @pytest.mark.slow
 def test_payments_pass_while_a_broker_dies_and_groups_are_set_back(cluster, on_kafka, monkeypatch):
     asked = on_kafka.folder / "asked.history"
-    with History(asked) as history, Traffic(on_kafka, 30, seed=21, history=history) as load:
+    with History(asked) as history, Traffic(on_kafka, 20, seed=21, history=history) as load:
         time.sleep(5)
         cluster.nodes[1].kill()
         time.sleep(8)
